@@ -1,0 +1,107 @@
+"""Facts that every part of the product shares: tiers, segments, ports, names.
+
+Stacks, templates, agent, lab and tests import them from here; nothing repeats them.
+What an operator may choose is not a fact but a setting (`settings.models`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Segment(StrEnum):
+    """A slice of the VPC; each has one subnet per availability zone."""
+
+    EDGE = "edge"  # public: SBC
+    INTERNAL = "internal"  # private: routers, router-confd, Consul servers
+    MEDIA = "media"  # public: rtpengine
+    DATA = "data"  # isolated: PostgreSQL
+
+    @property
+    def is_public(self) -> bool:
+        """True when the segment's default route is the internet gateway."""
+        return self in (Segment.EDGE, Segment.MEDIA)
+
+
+class Tier(StrEnum):
+    """A group of equal instances of one tenant."""
+
+    SBC = "sbc"
+    ROUTER = "router"
+    RTP = "rtp"
+    CONFD = "router-confd"
+
+    @property
+    def segment(self) -> Segment:
+        """The segment whose subnets the tier's autoscaling group uses."""
+        return {
+            Tier.SBC: Segment.EDGE,
+            Tier.ROUTER: Segment.INTERNAL,
+            Tier.RTP: Segment.MEDIA,
+            Tier.CONFD: Segment.INTERNAL,
+        }[self]
+
+    @property
+    def has_public_address(self) -> bool:
+        """True when each instance claims an Elastic IP of the tier's pool at boot."""
+        return self.segment.is_public
+
+    @property
+    def runs_kamailio(self) -> bool:
+        return self in (Tier.SBC, Tier.ROUTER)
+
+
+CONSUL_SERVER: Final = "consul"  # role of the shared server group; not a tenant's tier
+
+# --- ports ---------------------------------------------------------------------------------
+SIP_PORT: Final = 5060  # SBC, outside: UDP and TCP
+SIPS_PORT: Final = 5061  # SBC, outside: TLS
+SIP_INTERNAL_PORT: Final = 5070  # SBC <-> router, UDP
+DMQ_PORT: Final = 5090  # Kamailio <-> Kamailio of the same tier, UDP
+KAMAILIO_HTTP_PORT: Final = 8060  # /metrics and /health, internal address only, TCP
+RTP_PORT_MIN: Final = 30000
+RTP_PORT_MAX: Final = 39999
+RTPENGINE_NG_PORT: Final = 2223  # router -> rtpengine control, UDP
+RTPENGINE_HTTP_PORT: Final = 2224  # rtpengine /metrics, internal address only, TCP
+CONFD_KAMAILIO_PORT: Final = 9600  # Kamailio endpoints, /status, /metrics; internal, no token
+CONFD_API_PORT: Final = 9601  # management API; token or API key required, TLS
+POSTGRES_PORT: Final = 5432
+CONSUL_RPC_PORT: Final = 8300  # servers
+CONSUL_SERF_PORT: Final = 8301  # everybody, TCP and UDP
+CONSUL_HTTP_PORT: Final = 8500  # loopback only
+CONSUL_GRPC_PORT: Final = 8502
+CONSUL_DNS_PORT: Final = 8600  # loopback only
+AGENT_METRICS_PORT: Final = 9100
+
+# --- names ---------------------------------------------------------------------------------
+DISPATCHER_SET_NEW: Final = 1  # routers that take new calls
+DISPATCHER_SET_ALL: Final = 2  # routers that may still hold calls
+USER_DATA_LIMIT: Final = 16_384  # bytes before base64, EC2
+
+TAG_DEPLOYMENT: Final = "c4:deployment"
+TAG_TENANT: Final = "c4:tenant"
+TAG_ROLE: Final = "c4:role"  # a Tier's value, or CONSUL_SERVER
+
+
+def service_name(tenant: str, tier: Tier) -> str:
+    """Consul service name of a tenant's tier, e.g. `acme-router`."""
+    return f"{tenant}-{tier}"
+
+
+def record_route_name(tenant: str, tier: Tier) -> str:
+    """Logical host of a tier in Record-Route headers, e.g. `router.acme.c4.internal`.
+
+    Nothing resolves it: every Kamailio of the tier has it as an alias.
+    """
+    return f"{tier}.{tenant}.c4.internal"
+
+
+def resource_name(deployment: str, *parts: str) -> str:
+    """Name of an AWS resource: `c4-<deployment>-<part>-...`."""
+    return "-".join(("c4", deployment, *parts))
+
+
+def secret_name(deployment: str, *parts: str) -> str:
+    """Name in Secrets Manager: `c4/<deployment>/<part>/...`."""
+    return "/".join(("c4", deployment, *parts))

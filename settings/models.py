@@ -1,0 +1,288 @@
+"""The settings of a deployment, as typed models.
+
+One YAML file under `deployments/` holds one `Deployment`. Defaults suit production;
+each field's description says its unit and feeds the table in `docs/settings.md`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from settings.facts import Segment, Tier
+
+NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+RESERVED_NAMES = frozenset({"network", "consul", "image"})  # names of the shared stacks
+MIN_SUBNET_PREFIX = 28  # smallest subnet that AWS allows
+MAX_VPC_PREFIX = 16  # largest VPC that AWS allows; Kamailio node numbers rely on it
+
+
+class Model(BaseModel):
+    """Immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SegmentRanges(Model):
+    """Address range of each segment; it is divided evenly over the zones."""
+
+    edge: IPv4Network = Field(description="public; SBC instances")
+    internal: IPv4Network = Field(description="private; routers, router-confd, Consul servers")
+    media: IPv4Network = Field(description="public; rtpengine instances")
+    data: IPv4Network = Field(description="isolated; PostgreSQL")
+
+    def items(self) -> Iterator[tuple[Segment, IPv4Network]]:
+        for segment in Segment:
+            yield segment, getattr(self, segment.value)
+
+
+class Network(Model):
+    """The VPC, shared by all tenants of the deployment."""
+
+    cidr: IPv4Network = Field(
+        default=IPv4Network("10.40.0.0/16"), description="address range of the VPC, /16 to /24"
+    )
+    segments: SegmentRanges = Field(
+        default=SegmentRanges(
+            edge=IPv4Network("10.40.0.0/20"),
+            internal=IPv4Network("10.40.64.0/18"),
+            media=IPv4Network("10.40.16.0/20"),
+            data=IPv4Network("10.40.32.0/22"),
+        ),
+        description="address range of each segment, inside `cidr`",
+    )
+    nat_gateways: Literal["one", "per-zone"] = Field(
+        default="per-zone", description="NAT gateways for the internal segment"
+    )
+    flow_log_days: int = Field(default=90, ge=1, le=3653, description="retention of VPC flow logs, days")
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        problems = []
+        if not MAX_VPC_PREFIX <= self.cidr.prefixlen <= 24:
+            problems.append(f"cidr: {self.cidr} must be a /16 to /24")
+        ranges = list(self.segments.items())
+        for segment, net in ranges:
+            if not net.subnet_of(self.cidr):
+                problems.append(f"segments.{segment}: {net} must lie inside cidr {self.cidr}")
+        for i, (a, net_a) in enumerate(ranges):
+            for b, net_b in ranges[i + 1 :]:
+                if net_a.overlaps(net_b):
+                    problems.append(
+                        f"segments.{b}: {net_b} overlaps segments.{a} {net_a}; ranges must be disjoint"
+                    )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+class Consul(Model):
+    """The Consul server group, shared by all tenants."""
+
+    servers: int = Field(default=3, description="number of servers: 3 or 5")
+    instance_type: str = Field(default="t3.small", description="EC2 instance type")
+
+    @field_validator("servers")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value not in (3, 5):
+            raise ValueError("must be 3 or 5: an even number adds no fault tolerance")
+        return value
+
+
+class TierSize(Model):
+    """Size of one autoscaling group."""
+
+    min: int = Field(default=2, ge=1, le=100, description="instances at least")
+    max: int = Field(default=6, ge=1, le=100, description="instances at most")
+    desired: int | None = Field(
+        default=None, ge=1, le=100, description="instances at first; the default is `min`"
+    )
+    instance_type: str = Field(default="c6i.large", description="EC2 instance type")
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min: {self.min} must not exceed max {self.max}")
+        if self.desired is not None and not self.min <= self.desired <= self.max:
+            raise ValueError(
+                f"desired: {self.desired} must lie between min {self.min} and max {self.max}"
+            )
+        return self
+
+    @property
+    def initial(self) -> int:
+        """Desired capacity when the group is created."""
+        return self.min if self.desired is None else self.desired
+
+
+class KamailioSize(TierSize):
+    """Size of a Kamailio tier."""
+
+    workers: int = Field(default=4, ge=1, le=64, description="SIP worker processes per socket")
+    shared_memory_mb: int = Field(
+        default=1024, ge=128, le=65536, description="Kamailio shared memory, MiB"
+    )
+
+
+class DispatchAlgorithm(StrEnum):
+    """How the SBC picks a router for a new call."""
+
+    ROUND_ROBIN = "round-robin"
+    WEIGHT = "weight"
+    CALL_LOAD = "call-load"
+    CALL_ID_HASH = "call-id-hash"
+
+    @property
+    def kamailio_id(self) -> int:
+        """Number of the algorithm in Kamailio's dispatcher module."""
+        return {"call-id-hash": 0, "round-robin": 4, "weight": 9, "call-load": 10}[self.value]
+
+
+class Sip(Model):
+    """Timers and limits of a tenant's SIP plane."""
+
+    dispatch: DispatchAlgorithm = Field(
+        default=DispatchAlgorithm.ROUND_ROBIN, description="choice of the router for a new call"
+    )
+    router_timeout_ms: int = Field(
+        default=500, ge=200, le=5000, description="wait for a router's first reply before failover, ms"
+    )
+    probe_interval_s: int = Field(
+        default=1, ge=1, le=60, description="interval of OPTIONS probes towards routers, s"
+    )
+    ringing_timeout_s: int = Field(default=120, ge=10, le=600, description="limit of ringing, s")
+    callee_timeout_ms: int = Field(
+        default=5000, ge=500, le=32000, description="wait for a carrier's or PBX's first reply, ms"
+    )
+    max_call_s: int = Field(default=43200, ge=60, le=604800, description="limit of a call, s")
+    lookup_timeout_ms: int = Field(
+        default=2000, ge=100, le=10000, description="wait for one router-confd answer, ms"
+    )
+    max_message_bytes: int = Field(
+        default=16384, ge=2048, le=65000, description="largest SIP message accepted from outside, bytes"
+    )
+    max_forwards: int = Field(default=70, ge=10, le=255, description="limit of Max-Forwards")
+    flood_requests: int = Field(
+        default=200, ge=10, le=100000,
+        description="requests that one unknown source may send per `flood_window_s` before a ban",
+    )
+    flood_window_s: int = Field(default=2, ge=1, le=60, description="window of flood detection, s")
+    ban_s: int = Field(default=300, ge=10, le=86400, description="length of a ban, s")
+
+
+class Database(Model):
+    """The tenant's PostgreSQL on RDS."""
+
+    instance_class: str = Field(default="db.m6g.large", description="RDS instance class")
+    storage_gb: int = Field(default=50, ge=20, le=65536, description="allocated storage, GiB")
+    multi_az: bool = Field(default=True, description="standby in a second zone")
+    backup_days: int = Field(default=14, ge=0, le=35, description="retention of backups, days")
+    deletion_protection: bool = Field(default=True, description="refuse deletion by Terraform")
+
+
+class Tenant(Model):
+    """One tenant: one Terraform stack of its own."""
+
+    name: str = Field(description="stack name and prefix of Consul services; [a-z0-9-], 2 to 20 characters")
+    sbc: KamailioSize = Field(default=KamailioSize(), description="SBC tier")
+    router: KamailioSize = Field(default=KamailioSize(), description="router tier")
+    rtp: TierSize = Field(default=TierSize(), description="RTPEngine tier")
+    router_confd: TierSize = Field(
+        default=TierSize(max=4, instance_type="t3.medium"), description="router-confd tier"
+    )
+    sip: Sip = Field(default=Sip(), description="timers and limits of the SIP plane")
+    database: Database = Field(default=Database(), description="PostgreSQL on RDS")
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not re.match(NAME_PATTERN, value) or not 2 <= len(value) <= 20:
+            raise ValueError(
+                "must be 2 to 20 of a-z, 0-9 and single hyphens, beginning with a letter"
+            )
+        if value in RESERVED_NAMES:
+            raise ValueError(f"must not be one of the shared stacks {sorted(RESERVED_NAMES)}")
+        return value
+
+    def size(self, tier: Tier) -> TierSize:
+        """Settings of one tier's autoscaling group."""
+        return {
+            Tier.SBC: self.sbc,
+            Tier.ROUTER: self.router,
+            Tier.RTP: self.rtp,
+            Tier.CONFD: self.router_confd,
+        }[tier]
+
+
+class S3State(Model):
+    """Remote Terraform state in S3, locked by a lock file beside it."""
+
+    bucket: str = Field(description="name of an existing, versioned bucket")
+    region: str | None = Field(default=None, description="region of the bucket; default: the deployment's")
+    prefix: str = Field(default="c4", description="key prefix")
+
+
+class Image(Model):
+    """The machine image that all instances boot."""
+
+    id: str | None = Field(
+        default=None, pattern=r"^ami-[0-9a-f]{8,17}$",
+        description="AMI id; default: the newest own image whose name matches `name`",
+    )
+    name: str = Field(default="c4-debian13-*", description="name filter of the AMI look-up")
+
+
+class Deployment(Model):
+    """Everything that one YAML file under `deployments/` says."""
+
+    deployment: str = Field(description="name of the deployment; prefix of AWS resource names")
+    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region")
+    zones: Annotated[list[str], Field(min_length=2, max_length=6)] = Field(
+        description="availability zones, three in production"
+    )
+    network: Network = Field(default=Network(), description="VPC and segments")
+    consul: Consul = Field(default=Consul(), description="Consul server group")
+    image: Image = Field(default=Image(), description="machine image")
+    state: S3State | None = Field(default=None, description="remote state; default: local files")
+    tenants: list[Tenant] = Field(default_factory=list, description="tenants, one stack each")
+
+    @field_validator("deployment")
+    @classmethod
+    def _deployment_name(cls, value: str) -> str:
+        if not re.match(NAME_PATTERN, value) or not 2 <= len(value) <= 20:
+            raise ValueError(
+                "must be 2 to 20 of a-z, 0-9 and single hyphens, beginning with a letter"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        problems = []
+        for zone in self.zones:
+            if not re.fullmatch(re.escape(self.region) + "[a-z]", zone):
+                problems.append(f"zones: {zone!r} must be a zone of region {self.region}, e.g. {self.region}a")
+        for kind, values in (("zones", self.zones), ("tenants", [t.name for t in self.tenants])):
+            for value in sorted({v for v in values if values.count(v) > 1}):
+                problems.append(f"{kind}: {value!r} is given more than once; each must be unique")
+        for segment, net in self.network.segments.items():
+            bits = (len(self.zones) - 1).bit_length()
+            if net.prefixlen + bits > MIN_SUBNET_PREFIX:
+                problems.append(
+                    f"network.segments.{segment}: {net} is too small for {len(self.zones)} subnets; "
+                    f"at least a /{MIN_SUBNET_PREFIX - bits} is needed"
+                )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def subnets(self, segment: Segment) -> dict[str, IPv4Network]:
+        """Subnet of each zone, in the order of `zones`."""
+        net: IPv4Network = getattr(self.network.segments, segment.value)
+        bits = (len(self.zones) - 1).bit_length()
+        return dict(zip(self.zones, net.subnets(prefixlen_diff=bits), strict=False))
