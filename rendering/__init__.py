@@ -1,0 +1,1 @@
+"""Rendering, at synth time, of every file that an instance gets."""
