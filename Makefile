@@ -1,0 +1,63 @@
+# Every target checks first, quickly, that what it needs is installed (scripts/bootstrap).
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-down test test-unit test-e2e lint format synth snapshots docs lock clean
+
+PYTHON := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+PYTEST := $(PYTHON) -m pytest
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what synth and the unit tests need; `make demo` installs the rest by itself
+	@scripts/bootstrap
+
+demo: ## deploy the demo on this machine and place calls through it (root)
+	@scripts/bootstrap lab
+	@$(PYTHON) -m cli demo up
+
+demo-down: ## remove the demo (root)
+	@scripts/bootstrap
+	@$(PYTHON) -m cli demo down
+
+test: ## every test (root; the first run builds the machine image)
+	@scripts/bootstrap tests
+	@$(PYTEST) $(PYTEST_ARGS)
+
+test-unit: ## the tests that take milliseconds; no root
+	@scripts/bootstrap
+	@$(PYTEST) -q -m "not slow and not terraform and not lab and not sip and not e2e and not db" $(PYTEST_ARGS)
+
+test-e2e: ## the tests against a deployment on the local cloud (root)
+	@scripts/bootstrap tests
+	@$(PYTEST) tests/e2e $(PYTEST_ARGS)
+
+lint: ## ruff and mypy
+	@scripts/bootstrap
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }
+	@.venv/bin/mypy .
+
+format: ## let ruff format the code
+	@scripts/bootstrap
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+synth: ## write Terraform's JSON to cdktf.out (C4_DEPLOYMENT selects the deployment)
+	@scripts/bootstrap
+	@$(PYTHON) main.py
+
+snapshots: ## accept the present output as the expected one (review the diff!)
+	@scripts/bootstrap tests
+	@$(PYTEST) --snapshot-update $(PYTEST_ARGS) -m "not e2e" -k snapshot
+
+docs: ## regenerate the parts of docs/ and README.md that come from the code
+	@scripts/bootstrap
+	@$(PYTHON) -m cli docs
+
+lock: ## resolve requirements/*.in again; UPGRADE=1 moves to the newest versions
+	@scripts/bootstrap
+	@scripts/lock $(if $(UPGRADE),--upgrade)
+
+clean: ## remove what can be made again
+	rm -rf cdktf.out .mypy_cache .ruff_cache .pytest_cache
