@@ -82,6 +82,17 @@ USER_DATA_LIMIT: Final = 16_384  # bytes before base64, EC2
 TAG_DEPLOYMENT: Final = "c4:deployment"
 TAG_TENANT: Final = "c4:tenant"
 TAG_ROLE: Final = "c4:role"  # a Tier's value, or CONSUL_SERVER
+TAG_CONSUL: Final = "c4:consul"  # on Consul servers only, for `retry_join`: the deployment
+
+HOOK_LAUNCHING: Final = "launching"  # lifecycle hooks of every group, completed by the agent
+HOOK_TERMINATING: Final = "terminating"
+METRIC_ACTIVE_CALLS: Final = "ActiveCalls"  # dimension AutoScalingGroupName; scaling follows it
+DATABASE_NAME: Final = "router_confd"
+TAG_CONSUL: Final = "c4:consul"  # on Consul servers; value: the deployment, for auto-join
+HOOK_LAUNCHING: Final = "launching"  # lifecycle hooks of every group; the instance completes them
+HOOK_TERMINATING: Final = "terminating"
+METRIC_NAMESPACE: Final = "WazoC4"  # CloudWatch; dimension AutoScalingGroupName
+METRIC_ACTIVE_CALLS: Final = "ActiveCalls"
 
 
 def service_name(tenant: str, tier: Tier) -> str:
@@ -105,3 +116,8 @@ def resource_name(deployment: str, *parts: str) -> str:
 def secret_name(deployment: str, *parts: str) -> str:
     """Name in Secrets Manager: `c4/<deployment>/<part>/...`."""
     return "/".join(("c4", deployment, *parts))
+
+
+def metric_namespace(deployment: str) -> str:
+    """CloudWatch namespace of the deployment's metrics: `C4/<deployment>`."""
+    return f"C4/{deployment}"

@@ -28,6 +28,16 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class InterfaceEndpoint(StrEnum):
+    """AWS service that instances reach inside the VPC, without NAT or internet."""
+
+    EC2 = "ec2"  # Consul's join by tag, claim of an Elastic IP
+    SECRETS_MANAGER = "secretsmanager"
+    AUTOSCALING = "autoscaling"  # lifecycle hooks
+    RDS = "rds"  # router-confd looks its database up
+    CLOUDWATCH = "monitoring"  # metrics that scaling follows
+
+
 class SegmentRanges(Model):
     """Address range of each segment; it is divided evenly over the zones."""
 
@@ -59,6 +69,11 @@ class Network(Model):
     nat_gateways: Literal["one", "per-zone"] = Field(
         default="per-zone", description="NAT gateways for the internal segment"
     )
+    interface_endpoints: frozenset[InterfaceEndpoint] = Field(
+        default=frozenset(InterfaceEndpoint),
+        description="AWS services with an interface endpoint in every zone, each billed per hour; "
+        "without them instances boot through NAT or a public address",
+    )
     flow_log_days: int = Field(default=90, ge=1, le=3653, description="retention of VPC flow logs, days")
 
     @model_validator(mode="after")
@@ -86,6 +101,7 @@ class Consul(Model):
 
     servers: int = Field(default=3, description="number of servers: 3 or 5")
     instance_type: str = Field(default="t3.small", description="EC2 instance type")
+    disk_gb: int = Field(default=16, ge=8, le=16384, description="encrypted root volume, GiB")
 
     @field_validator("servers")
     @classmethod
@@ -104,6 +120,7 @@ class TierSize(Model):
         default=None, ge=1, le=100, description="instances at first; the default is `min`"
     )
     instance_type: str = Field(default="c6i.large", description="EC2 instance type")
+    disk_gb: int = Field(default=16, ge=8, le=16384, description="encrypted root volume, GiB")
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -121,7 +138,24 @@ class TierSize(Model):
         return self.min if self.desired is None else self.desired
 
 
-class KamailioSize(TierSize):
+class CallTierSize(TierSize):
+    """Size of a tier that carries calls; it scales on them."""
+
+    calls_per_instance: int = Field(
+        default=500, ge=1, le=100_000, description="average active calls per instance to scale to"
+    )
+    spare_addresses: int = Field(
+        default=1, ge=0, le=100,
+        description="Elastic IPs beyond `max`, for replacements of instances that still drain "
+        "(SBC and RTPEngine tiers)",
+    )
+    drain_s: int = Field(
+        default=3600, ge=60, le=172_800,
+        description="limit of waiting for the calls of an instance that shall stop, s",
+    )
+
+
+class KamailioSize(CallTierSize):
     """Size of a Kamailio tier."""
 
     workers: int = Field(default=4, ge=1, le=64, description="SIP worker processes per socket")
@@ -184,6 +218,7 @@ class Database(Model):
     multi_az: bool = Field(default=True, description="standby in a second zone")
     backup_days: int = Field(default=14, ge=0, le=35, description="retention of backups, days")
     deletion_protection: bool = Field(default=True, description="refuse deletion by Terraform")
+    final_snapshot: bool = Field(default=True, description="take a snapshot before deletion")
 
 
 class Tenant(Model):
@@ -192,12 +227,16 @@ class Tenant(Model):
     name: str = Field(description="stack name and prefix of Consul services; [a-z0-9-], 2 to 20 characters")
     sbc: KamailioSize = Field(default=KamailioSize(), description="SBC tier")
     router: KamailioSize = Field(default=KamailioSize(), description="router tier")
-    rtp: TierSize = Field(default=TierSize(), description="RTPEngine tier")
+    rtp: CallTierSize = Field(default=CallTierSize(), description="RTPEngine tier")
     router_confd: TierSize = Field(
         default=TierSize(max=4, instance_type="t3.medium"), description="router-confd tier"
     )
     sip: Sip = Field(default=Sip(), description="timers and limits of the SIP plane")
     database: Database = Field(default=Database(), description="PostgreSQL on RDS")
+    api_sources: list[IPv4Network] = Field(
+        default_factory=list,
+        description="address ranges that may use router-confd's management API; default: none",
+    )
 
     @field_validator("name")
     @classmethod
@@ -250,6 +289,9 @@ class Deployment(Model):
     consul: Consul = Field(default=Consul(), description="Consul server group")
     image: Image = Field(default=Image(), description="machine image")
     state: S3State | None = Field(default=None, description="remote state; default: local files")
+    detailed_monitoring: bool = Field(
+        default=False, description="EC2 metrics every minute instead of every 5, billed"
+    )
     tenants: list[Tenant] = Field(default_factory=list, description="tenants, one stack each")
 
     @field_validator("deployment")
