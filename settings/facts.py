@@ -86,13 +86,9 @@ TAG_CONSUL: Final = "c4:consul"  # on Consul servers only, for `retry_join`: the
 
 HOOK_LAUNCHING: Final = "launching"  # lifecycle hooks of every group, completed by the agent
 HOOK_TERMINATING: Final = "terminating"
-METRIC_ACTIVE_CALLS: Final = "ActiveCalls"  # dimension AutoScalingGroupName; scaling follows it
-DATABASE_NAME: Final = "router_confd"
-TAG_CONSUL: Final = "c4:consul"  # on Consul servers; value: the deployment, for auto-join
-HOOK_LAUNCHING: Final = "launching"  # lifecycle hooks of every group; the instance completes them
-HOOK_TERMINATING: Final = "terminating"
-METRIC_NAMESPACE: Final = "WazoC4"  # CloudWatch; dimension AutoScalingGroupName
+# CloudWatch, namespace `metric_namespace()`, dimension AutoScalingGroupName; scaling follows it
 METRIC_ACTIVE_CALLS: Final = "ActiveCalls"
+DATABASE_NAME: Final = "router_confd"
 
 
 def service_name(tenant: str, tier: Tier) -> str:
