@@ -46,5 +46,5 @@ def render(template: str, context: DataclassInstance | None = None) -> str:
     """
     if context is not None and not is_dataclass(context):
         raise TypeError(f"context: {type(context).__name__} must be a dataclass instance")
-    variables = {} if context is None else {f.name: getattr(context, f.name) for f in fields(context)}
+    variables = {f.name: getattr(context, f.name) for f in fields(context)} if context else {}
     return environment().get_template(template).render(variables)

@@ -1,0 +1,24 @@
+"""Where things lie on an instance."""
+
+from pathlib import Path
+from typing import Final
+
+CONFIG: Final = Path("/etc/c4/agent.json")  # agent.config, final at synth
+INSTANCE: Final = Path("/etc/c4/instance.json")  # agent.facts, by cloud-init
+SERVICE: Final = Path("/etc/c4/service.json")  # Consul service definition, by cloud-init
+INITIAL_LISTS: Final = Path("/etc/c4/initial")  # Kamailio lists before the first rendering
+
+RUN: Final = Path("/run/c4")  # tmpfs; made by /etc/tmpfiles.d/c4.conf
+FACTS: Final = RUN / "facts.json"  # instance.json and the public address
+SECRETS: Final = RUN / "secrets"
+CONSUL: Final = RUN / "consul"  # second configuration directory of the Consul agent
+KAMAILIO: Final = RUN / "kamailio"  # live lists and local.cfg
+RENDERED: Final = RUN / "rendered"  # consul-template's output, before validation
+APPLIED: Final = RUN / "applied"  # digest of the last list that Kamailio accepted
+RTPENGINE_ENV: Final = RUN / "rtpengine.env"
+CONFD_ENV: Final = RUN / "router-confd.env"
+MAINTENANCE: Final = RUN / "maintenance"  # exists while the service was stopped on purpose
+DRAIN: Final = RUN / "agent" / "drain.json"  # start of a drain, for a restarted agent
+
+RDS_CA: Final = Path("/etc/c4/rds-ca.pem")
+CONFD_SPOOL: Final = Path("/var/lib/c4/router-confd")

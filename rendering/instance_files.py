@@ -1,0 +1,92 @@
+"""Lists of the files that an instance gets: by tier, and on Consul servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rendering import instance
+from rendering.files import File
+from rendering.instance import InstanceContext
+from rendering.templates import render
+from settings.facts import Tier
+from settings.models import Deployment, Tenant
+
+LISTS = "/etc/c4/lists/"  # consul-template's sources, `<name>.ctmpl`
+INITIAL = "/etc/c4/initial/"  # lists that Kamailio starts with
+_UNITS = "/etc/systemd/system/"
+_SERVICE_UNIT = {
+    Tier.SBC: "kamailio.service",
+    Tier.ROUTER: "kamailio.service",
+    Tier.RTP: "rtpengine.service",
+    Tier.CONFD: "router-confd.service",
+}
+
+
+@dataclass(frozen=True)
+class _TargetContext:
+    """Context of c4.target."""
+
+    role: str
+    units: tuple[str, ...]
+
+
+def tier_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[File, ...]:
+    """Files that only this tier has: the configuration of its service."""
+    if not tier.runs_kamailio:
+        return ()
+    from rendering.kamailio_files import kamailio_files
+
+    return tuple(kamailio_files(deployment, tenant, tier))
+
+
+def list_names(files: Iterable[File]) -> tuple[str, ...]:
+    """Names of the lists whose consul-template sources are among `files`."""
+    sources = (f.path for f in files if f.path.startswith(LISTS))
+    return tuple(sorted(path.removeprefix(LISTS).removesuffix(".ctmpl") for path in sources))
+
+
+def tier_base_files(
+    deployment: Deployment, tenant: Tenant, tier: Tier, context: InstanceContext
+) -> tuple[File, ...]:
+    """Files of the platform on an instance of a tier: agent, Consul, systemd units."""
+    config = instance.agent_config(deployment, tenant, tier, context.lists)
+    units = ["c4-boot.service", "consul.service", _SERVICE_UNIT[tier], "c4-agent.service"]
+    files = [
+        File("/etc/c4/agent.json", config.model_dump_json(indent=1, exclude_none=True) + "\n"),
+        File("/etc/consul.d/agent.hcl", render("consul/agent.hcl.j2", context)),
+    ]
+    if context.lists:
+        units.append("consul-template.service")
+        files.append(File("/etc/c4/consul-template.hcl", render("consul/template.hcl.j2", context)))
+    return (*files, *_system_files(context, tuple(units)))
+
+
+def server_files(deployment: Deployment, context: InstanceContext) -> tuple[File, ...]:
+    """Files of a Consul server."""
+    config = instance.consul_server_config(deployment)
+    return (
+        File("/etc/c4/agent.json", config.model_dump_json(indent=1, exclude_none=True) + "\n"),
+        File("/etc/consul.d/server.hcl", render("consul/server.hcl.j2", context)),
+        *_system_files(context, ("c4-boot.service", "consul.service", "c4-agent.service")),
+    )
+
+
+def fact_files(context: InstanceContext) -> tuple[File, ...]:
+    """Files with the instance's own facts, which cloud-init's Jinja completes at boot."""
+    files = [
+        File("/etc/c4/instance.json", render("cloud-init/instance.json.j2")),
+        File("/etc/consul.d/node.json", render("consul/node.json.j2", context)),
+    ]
+    if context.service:
+        files.append(File("/etc/c4/service.json", render("consul/service.json.j2", context)))
+    return tuple(files)
+
+
+def _system_files(context: InstanceContext, units: tuple[str, ...]) -> tuple[File, ...]:
+    target = _TargetContext(context.role, units)
+    return (
+        File("/etc/tmpfiles.d/c4.conf", render("cloud-init/units/tmpfiles.conf.j2")),
+        File(f"{_UNITS}c4.target", render("cloud-init/units/c4.target.j2", target)),
+        *(File(_UNITS + unit, render(f"cloud-init/units/{unit}.j2", context)) for unit in units),
+    )
