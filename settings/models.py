@@ -22,6 +22,10 @@ MIN_SUBNET_PREFIX = 28  # smallest subnet that AWS allows
 MAX_VPC_PREFIX = 16  # largest VPC that AWS allows; Kamailio node numbers rely on it
 
 
+# The only values that CloudWatch Logs takes.
+LogDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653]
+
+
 class Model(BaseModel):
     """Immutable, and an unknown key is an error."""
 
@@ -74,7 +78,7 @@ class Network(Model):
         description="AWS services with an interface endpoint in every zone, each billed per hour; "
         "without them instances boot through NAT or a public address",
     )
-    flow_log_days: int = Field(default=90, ge=1, le=3653, description="retention of VPC flow logs, days")
+    flow_log_days: LogDays = Field(default=90, description="retention of VPC flow logs, days")
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:
@@ -145,12 +149,16 @@ class CallTierSize(TierSize):
         default=500, ge=1, le=100_000, description="average active calls per instance to scale to"
     )
     spare_addresses: int = Field(
-        default=1, ge=0, le=100,
+        default=1,
+        ge=0,
+        le=100,
         description="Elastic IPs beyond `max`, for replacements of instances that still drain "
         "(SBC and RTPEngine tiers)",
     )
     drain_s: int = Field(
-        default=3600, ge=60, le=172_800,
+        default=3600,
+        ge=60,
+        le=172_800,
         description="limit of waiting for the calls of an instance that shall stop, s",
     )
 
@@ -185,7 +193,10 @@ class Sip(Model):
         default=DispatchAlgorithm.ROUND_ROBIN, description="choice of the router for a new call"
     )
     router_timeout_ms: int = Field(
-        default=500, ge=200, le=5000, description="wait for a router's first reply before failover, ms"
+        default=500,
+        ge=200,
+        le=5000,
+        description="wait for a router's first reply before failover, ms",
     )
     probe_interval_s: int = Field(
         default=1, ge=1, le=60, description="interval of OPTIONS probes towards routers, s"
@@ -199,11 +210,16 @@ class Sip(Model):
         default=2000, ge=100, le=10000, description="wait for one router-confd answer, ms"
     )
     max_message_bytes: int = Field(
-        default=16384, ge=2048, le=65000, description="largest SIP message accepted from outside, bytes"
+        default=16384,
+        ge=2048,
+        le=65000,
+        description="largest SIP message accepted from outside, bytes",
     )
     max_forwards: int = Field(default=70, ge=10, le=255, description="limit of Max-Forwards")
     flood_requests: int = Field(
-        default=200, ge=10, le=100000,
+        default=200,
+        ge=10,
+        le=100000,
         description="requests that one unknown source may send per `flood_window_s` before a ban",
     )
     flood_window_s: int = Field(default=2, ge=1, le=60, description="window of flood detection, s")
@@ -214,17 +230,22 @@ class Database(Model):
     """The tenant's PostgreSQL on RDS."""
 
     instance_class: str = Field(default="db.m6g.large", description="RDS instance class")
-    storage_gb: int = Field(default=50, ge=20, le=65536, description="allocated storage, GiB")
+    storage_gb: int = Field(
+        default=50, ge=20, le=16384, description="allocated storage, GiB; grows up to four times it"
+    )
     multi_az: bool = Field(default=True, description="standby in a second zone")
     backup_days: int = Field(default=14, ge=0, le=35, description="retention of backups, days")
     deletion_protection: bool = Field(default=True, description="refuse deletion by Terraform")
     final_snapshot: bool = Field(default=True, description="take a snapshot before deletion")
+    log_days: LogDays = Field(default=90, description="retention of the database's log, days")
 
 
 class Tenant(Model):
     """One tenant: one Terraform stack of its own."""
 
-    name: str = Field(description="stack name and prefix of Consul services; [a-z0-9-], 2 to 20 characters")
+    name: str = Field(
+        description="stack name and prefix of Consul services; [a-z0-9-], 2 to 20 characters"
+    )
     sbc: KamailioSize = Field(default=KamailioSize(), description="SBC tier")
     router: KamailioSize = Field(default=KamailioSize(), description="router tier")
     rtp: CallTierSize = Field(default=CallTierSize(), description="RTPEngine tier")
@@ -263,7 +284,9 @@ class S3State(Model):
     """Remote Terraform state in S3, locked by a lock file beside it."""
 
     bucket: str = Field(description="name of an existing, versioned bucket")
-    region: str | None = Field(default=None, description="region of the bucket; default: the deployment's")
+    region: str | None = Field(
+        default=None, description="region of the bucket; default: the deployment's"
+    )
     prefix: str = Field(default="c4", description="key prefix")
 
 
@@ -271,7 +294,8 @@ class Image(Model):
     """The machine image that all instances boot."""
 
     id: str | None = Field(
-        default=None, pattern=r"^ami-[0-9a-f]{8,17}$",
+        default=None,
+        pattern=r"^ami-[0-9a-f]{8,17}$",
         description="AMI id; default: the newest own image whose name matches `name`",
     )
     name: str = Field(default="c4-debian13-*", description="name filter of the AMI look-up")
@@ -308,7 +332,9 @@ class Deployment(Model):
         problems = []
         for zone in self.zones:
             if not re.fullmatch(re.escape(self.region) + "[a-z]", zone):
-                problems.append(f"zones: {zone!r} must be a zone of region {self.region}, e.g. {self.region}a")
+                problems.append(
+                    f"zones: {zone!r} must be a zone of region {self.region}, e.g. {self.region}a"
+                )
         for kind, values in (("zones", self.zones), ("tenants", [t.name for t in self.tenants])):
             for value in sorted({v for v in values if values.count(v) > 1}):
                 problems.append(f"{kind}: {value!r} is given more than once; each must be unique")

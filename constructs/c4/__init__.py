@@ -1,0 +1,1 @@
+"""Our CDKTF constructs: one module per concern."""

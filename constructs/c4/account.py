@@ -1,0 +1,27 @@
+"""The AWS account that a stack is deployed to, and ARNs inside it."""
+
+from __future__ import annotations
+
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
+from constructs import Construct
+
+
+class Account(Construct):
+    """Account and partition, looked up when Terraform runs."""
+
+    def __init__(self, scope: Construct, id_: str, *, region: str) -> None:
+        super().__init__(scope, id_)
+        self.region = region
+        self._identity = DataAwsCallerIdentity(self, "identity")
+        self._partition = DataAwsPartition(self, "partition")
+
+    @property
+    def root(self) -> str:
+        """ARN of the account itself, as a principal."""
+        return f"arn:{self._partition.partition}:iam::{self._identity.account_id}:root"
+
+    def arn(self, service: str, resource: str) -> str:
+        """ARN of a regional resource of this account."""
+        owner = f"{self.region}:{self._identity.account_id}"
+        return f"arn:{self._partition.partition}:{service}:{owner}:{resource}"

@@ -1,0 +1,1 @@
+"""What a group of equal instances consists of."""

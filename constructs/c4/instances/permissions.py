@@ -1,0 +1,102 @@
+"""The permissions that instances need, each as narrow as IAM can say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from c4.account import Account
+from c4.policy import Statement
+from settings.facts import metric_namespace
+
+
+def every_instance(account: Account, *, deployment: str, group: str) -> list[Statement]:
+    """Join Consul, report metrics, answer lifecycle hooks of the own group."""
+    return [
+        Statement(
+            sid="FindConsulServersByTag",
+            actions=["ec2:DescribeInstances"],
+            resources=["*"],  # EC2 knows no narrower resource for Describe calls
+        ),
+        Statement(
+            sid="PublishMetrics",
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],  # CloudWatch knows no resource here; the namespace narrows it
+            where={"cloudwatch:namespace": metric_namespace(deployment)},
+        ),
+        Statement(
+            sid="AnswerLifecycleHooks",
+            actions=[
+                "autoscaling:CompleteLifecycleAction",
+                "autoscaling:RecordLifecycleActionHeartbeat",
+            ],
+            resources=[
+                account.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{group}")
+            ],
+        ),
+    ]
+
+
+def read_secrets(secrets: Sequence[str], *, key: str, account: Account) -> list[Statement]:
+    """Read the values of these secrets (ARNs), encrypted by the deployment's key."""
+    return [
+        Statement(sid="ReadSecrets", actions=["secretsmanager:GetSecretValue"], resources=secrets),
+        _use_key("DecryptSecrets", ["kms:Decrypt"], key, account),
+    ]
+
+
+def create_secret_values(secrets: Sequence[str], *, key: str, account: Account) -> list[Statement]:
+    """Store the first value of these secrets (ARNs)."""
+    return [
+        Statement(
+            sid="StoreFirstValues", actions=["secretsmanager:PutSecretValue"], resources=secrets
+        ),
+        _use_key("EncryptSecrets", ["kms:GenerateDataKey"], key, account),
+    ]
+
+
+def claim_address(account: Account, *, tags: Mapping[str, str]) -> list[Statement]:
+    """Associate an Elastic IP of the own pool; address, instance, interface carry `tags`."""
+    return [
+        Statement(
+            sid="FindAddresses",
+            actions=["ec2:DescribeAddresses"],
+            resources=["*"],  # EC2 knows no narrower resource for Describe calls
+        ),
+        Statement(
+            sid="ClaimAddress",
+            actions=["ec2:AssociateAddress"],
+            resources=[
+                account.arn("ec2", "elastic-ip/*"),
+                account.arn("ec2", "instance/*"),
+                account.arn("ec2", "network-interface/*"),
+            ],
+            where={f"aws:ResourceTag/{key}": value for key, value in tags.items()},
+        ),
+    ]
+
+
+def find_database(account: Account, *, identifier: str) -> list[Statement]:
+    """Look the database up and read the master credentials that RDS manages for it.
+
+    The credentials are found by the tag that RDS puts on them, not by ARN: roles and groups
+    then do not wait until the database exists.
+    """
+    database = account.arn("rds", f"db:{identifier}")
+    return [
+        Statement(sid="FindDatabase", actions=["rds:DescribeDBInstances"], resources=[database]),
+        Statement(
+            sid="ReadDatabaseCredentials",
+            actions=["secretsmanager:GetSecretValue"],
+            resources=[account.arn("secretsmanager", "secret:rds!db-*")],
+            where={"secretsmanager:ResourceTag/aws:rds:primaryDBInstanceArn": database},
+        ),
+    ]
+
+
+def _use_key(sid: str, actions: Sequence[str], key: str, account: Account) -> Statement:
+    return Statement(
+        sid=sid,
+        actions=actions,
+        resources=[key],
+        where={"kms:ViaService": f"secretsmanager.{account.region}.amazonaws.com"},
+    )

@@ -1,0 +1,1 @@
+"""The VPC and what belongs to it."""

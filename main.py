@@ -1,0 +1,41 @@
+"""The CDKTF app: settings -> stacks."""
+
+from __future__ import annotations
+
+import sys
+
+from c4 import lazy
+
+lazy.install()  # before anything imports cdktf
+
+from cdktf import App  # noqa: E402
+
+from settings import Deployment, SettingsError, load  # noqa: E402
+from stacks.consul import ConsulStack  # noqa: E402
+from stacks.network import NetworkStack  # noqa: E402
+from stacks.tenant import TenantStack  # noqa: E402
+
+
+def build(app: App, deployment: Deployment) -> None:
+    """Add the stacks of a deployment to the app."""
+    network = NetworkStack(app, deployment=deployment)
+    consul = ConsulStack(app, deployment=deployment, network=network)
+    for tenant in deployment.tenants:
+        TenantStack(app, deployment=deployment, tenant=tenant, network=network, consul=consul)
+
+
+def main() -> int:
+    """Synthesize the deployment that `C4_DEPLOYMENT` names; 2 when its settings are wrong."""
+    try:
+        deployment = load()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    app = App()
+    build(app, deployment)
+    app.synth()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The Terraform stacks: one module each."""

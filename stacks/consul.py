@@ -1,0 +1,135 @@
+"""The Consul servers that all tenants of a deployment share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdktf import TerraformOutput, TerraformStack
+from constructs import Construct
+
+from c4.instances import permissions
+from c4.instances.group import Capacity, InstanceGroup, Lifecycle
+from c4.instances.image import MachineImage
+from c4.instances.launch_template import LaunchTemplate
+from c4.instances.role import InstanceRole
+from c4.instances.security_group import ANYWHERE, HTTPS, Port, SecurityGroup
+from c4.secret import Secret
+from c4.stack import DeploymentStack
+from rendering import user_data
+from settings.facts import (
+    CONSUL_RPC_PORT,
+    CONSUL_SERF_PORT,
+    CONSUL_SERVER,
+    TAG_CONSUL,
+    TAG_DEPLOYMENT,
+    TAG_ROLE,
+    Segment,
+    resource_name,
+    secret_name,
+)
+from settings.models import Deployment
+from stacks.network import NetworkStack
+
+STACK = "consul"
+LIFECYCLE = Lifecycle(launch_s=600, drain_s=120)  # a server leaves in seconds
+
+
+@dataclass(frozen=True)
+class Consul:
+    """What tenants' stacks read of this one."""
+
+    member_group_id: str  # security group of every instance that runs a Consul agent
+    agent_secret: str  # ARN of what every Consul agent needs to join
+
+
+class ConsulStack(DeploymentStack):
+    """One server per zone (or more), which find each other by tag."""
+
+    def __init__(self, scope: Construct, *, deployment: Deployment, network: NetworkStack) -> None:
+        super().__init__(scope, STACK, deployment=deployment)
+        self.name = resource_name(deployment.deployment, CONSUL_SERVER)
+        self.network = network.read_from(self)
+        self.agent_secret = self._secret("agent", "gossip key and CA of every Consul agent")
+        self.server_secret = self._secret("server", "CA key and tokens of the Consul servers")
+        self._security_groups()
+        self.group = self._servers()
+        self._outputs()
+
+    def _secret(self, part: str, purpose: str) -> Secret:
+        name = secret_name(self.deployment.deployment, CONSUL_SERVER, part)
+        return Secret(self, f"{part}_secret", name=name, purpose=purpose, key=self.network.key)
+
+    def _security_groups(self) -> None:
+        self.members = self._security_group("members", "Every instance that runs a Consul agent")
+        self.servers = self._security_group("servers", "Consul servers")
+        for protocol in ("tcp", "udp"):
+            gossip = Port(protocol, CONSUL_SERF_PORT)
+            self.members.reach(self.members, gossip, "gossip among all Consul agents")
+        rpc = Port("tcp", CONSUL_RPC_PORT)
+        self.members.reach(self.servers, rpc, "Consul agents to Consul servers")
+        self.members.allow_to(ANYWHERE, HTTPS, "APIs of AWS")
+
+    def _security_group(self, part: str, purpose: str) -> SecurityGroup:
+        return SecurityGroup(
+            self,
+            part,
+            name=f"{self.name}-{part}",
+            purpose=purpose,
+            vpc_id=self.network.vpc_id,
+        )
+
+    def _servers(self) -> InstanceGroup:
+        settings = self.deployment.consul
+        tags = {
+            TAG_DEPLOYMENT: self.deployment.deployment,
+            TAG_ROLE: CONSUL_SERVER,
+            TAG_CONSUL: self.deployment.deployment,
+        }
+        template = LaunchTemplate(
+            self,
+            "template",
+            name=self.name,
+            image_id=MachineImage(self, "image", settings=self.deployment.image).id,
+            instance_type=settings.instance_type,
+            disk_gb=settings.disk_gb,
+            user_data=user_data.for_consul_server(self.deployment).encoded,
+            profile_arn=self._role().profile_arn,
+            security_group_ids=[self.members.id, self.servers.id],
+            tags=tags,
+            detailed_monitoring=self.deployment.detailed_monitoring,
+        )
+        return InstanceGroup(
+            self,
+            "group",
+            name=self.name,
+            template=template,
+            subnet_ids=self.network.subnet_ids[Segment.INTERNAL],
+            capacity=Capacity(settings.servers, settings.servers, settings.servers),
+            lifecycle=LIFECYCLE,
+            tags=tags,
+        )
+
+    def _role(self) -> InstanceRole:
+        account, key = self.account, self.network.key
+        secrets = [self.agent_secret.arn, self.server_secret.arn]
+        statements = [
+            *permissions.every_instance(
+                account, deployment=self.deployment.deployment, group=self.name
+            ),
+            *permissions.read_secrets(secrets, key=key, account=account),
+            *permissions.create_secret_values(secrets, key=key, account=account),
+        ]
+        return InstanceRole(self, "role", name=self.name, statements=statements)
+
+    def _outputs(self) -> None:
+        TerraformOutput(self, "group_name", static_id=True, value=self.group.name)
+        TerraformOutput(self, "member_group_id", static_id=True, value=self.members.id)
+        TerraformOutput(self, "agent_secret_arn", static_id=True, value=self.agent_secret.arn)
+
+    def read_from(self, reader: TerraformStack) -> Consul:
+        """This cluster's ids, as tokens that `reader` looks up in this stack's state."""
+        state = self.outputs_for(reader)
+        return Consul(
+            member_group_id=state.get_string("member_group_id"),
+            agent_secret=state.get_string("agent_secret_arn"),
+        )

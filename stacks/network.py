@@ -1,0 +1,106 @@
+"""The VPC that all tenants of a deployment share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdktf import TerraformOutput, TerraformStack
+from constructs import Construct
+
+from c4.key import EncryptionKey
+from c4.network.endpoints import Endpoints
+from c4.network.flow_logs import FlowLogs
+from c4.network.nat import NatGateways
+from c4.network.segment import SegmentSubnets
+from c4.network.vpc import Vpc
+from c4.stack import DeploymentStack
+from settings.facts import Segment, resource_name
+from settings.models import Deployment, InterfaceEndpoint
+
+STACK = "network"
+
+
+@dataclass(frozen=True)
+class Network:
+    """What other stacks read of this one: ids, and the key's ARN."""
+
+    vpc_id: str
+    key: str
+    subnet_ids: dict[Segment, list[str]]
+
+
+class NetworkStack(DeploymentStack):
+    """VPC, four segments over the zones, routes, NAT, endpoints, flow logs, encryption key."""
+
+    def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
+        super().__init__(scope, STACK, deployment=deployment)
+        settings = deployment.network
+        name = resource_name(deployment.deployment)
+
+        self.key = EncryptionKey(self, "encryption", name=name, account=self.account)
+        self.vpc = Vpc(self, "network", name=name, cidr=settings.cidr)
+        self.segments = {segment: self._segment(segment, name) for segment in Segment}
+        self._connect(name)
+        Endpoints(
+            self,
+            "endpoints",
+            name=name,
+            region=deployment.region,
+            vpc_id=self.vpc.id,
+            vpc_cidr=settings.cidr,
+            route_table_ids=[i for s in self.segments.values() for i in s.route_table_ids],
+            subnet_ids=self.segments[Segment.INTERNAL].subnet_ids,
+            services=sorted(settings.interface_endpoints),
+        )
+        FlowLogs(
+            self,
+            "flow_logs",
+            name=name,
+            vpc_id=self.vpc.id,
+            days=settings.flow_log_days,
+            key=self.key.arn,
+        )
+        self._outputs()
+
+    def _segment(self, segment: Segment, name: str) -> SegmentSubnets:
+        # Without an EC2 endpoint an instance needs a public address to claim its Elastic IP.
+        endpoints = self.deployment.network.interface_endpoints
+        return SegmentSubnets(
+            self,
+            segment.value,
+            name=f"{name}-{segment}",
+            vpc_id=self.vpc.id,
+            subnets=self.deployment.subnets(segment),
+            public_address_at_launch=segment.is_public and InterfaceEndpoint.EC2 not in endpoints,
+        )
+
+    def _connect(self, name: str) -> None:
+        edge = self.segments[Segment.EDGE]
+        zones = self.deployment.zones
+        served = zones if self.deployment.network.nat_gateways == "per-zone" else zones[:1]
+        nat = NatGateways(
+            self,
+            "nat",
+            name=name,
+            subnet_ids={zone: edge.subnet_id(zone) for zone in served},
+            zones=zones,
+        )
+        for segment, subnets in self.segments.items():
+            if segment.is_public:
+                subnets.route_to_internet(self.vpc.internet_gateway_id)
+        self.segments[Segment.INTERNAL].route_to_nat(nat.gateway_ids)
+
+    def _outputs(self) -> None:
+        TerraformOutput(self, "vpc_id", static_id=True, value=self.vpc.id)
+        TerraformOutput(self, "key_arn", static_id=True, value=self.key.arn)
+        for segment, subnets in self.segments.items():
+            TerraformOutput(self, f"{segment}_subnet_ids", static_id=True, value=subnets.subnet_ids)
+
+    def read_from(self, reader: TerraformStack) -> Network:
+        """This network's ids, as tokens that `reader` looks up in this stack's state."""
+        state = self.outputs_for(reader)
+        return Network(
+            vpc_id=state.get_string("vpc_id"),
+            key=state.get_string("key_arn"),
+            subnet_ids={s: state.get_list(f"{s}_subnet_ids") for s in Segment},
+        )

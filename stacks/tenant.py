@@ -1,0 +1,187 @@
+"""One tenant: the path of a call, from the carrier to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cdktf import TerraformOutput
+from constructs import Construct
+
+from c4.database import Database
+from c4.instances import permissions
+from c4.instances.image import MachineImage
+from c4.instances.security_group import ANYWHERE, Port, SecurityGroup
+from c4.policy import Statement
+from c4.secret import Secret
+from c4.stack import DeploymentStack
+from c4.tier import TierGroup
+from rendering import user_data
+from settings.facts import (
+    CONFD_API_PORT,
+    CONFD_KAMAILIO_PORT,
+    DMQ_PORT,
+    POSTGRES_PORT,
+    RTP_PORT_MAX,
+    RTP_PORT_MIN,
+    RTPENGINE_NG_PORT,
+    SIP_INTERNAL_PORT,
+    SIP_PORT,
+    SIPS_PORT,
+    Segment,
+    Tier,
+    resource_name,
+    secret_name,
+)
+from settings.models import Deployment, Tenant
+from stacks.consul import ConsulStack
+from stacks.network import NetworkStack
+
+SIP = (Port("udp", SIP_PORT), Port("tcp", SIP_PORT), Port("tcp", SIPS_PORT))
+SIP_ELSEWHERE = (Port("udp", 1024, 65535), Port("tcp", 1024, 65535))  # carriers choose theirs
+SIP_INTERNAL = Port("udp", SIP_INTERNAL_PORT)
+DMQ = Port("udp", DMQ_PORT)
+NG_CONTROL = Port("udp", RTPENGINE_NG_PORT)
+RTP = Port("udp", RTP_PORT_MIN, RTP_PORT_MAX)
+RTP_ELSEWHERE = Port("udp", 1024, 65535)
+LOOKUP = Port("tcp", CONFD_KAMAILIO_PORT)
+API = Port("tcp", CONFD_API_PORT)
+POSTGRES = Port("tcp", POSTGRES_PORT)
+
+
+class TenantStack(DeploymentStack):
+    """SBC, router, RTPEngine and router-confd groups, and the database."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        deployment: Deployment,
+        tenant: Tenant,
+        network: NetworkStack,
+        consul: ConsulStack,
+    ) -> None:
+        super().__init__(scope, tenant.name, deployment=deployment, tenant=tenant.name)
+        self.tenant = tenant
+        self.name = resource_name(deployment.deployment, tenant.name)
+        self.network = network.read_from(self)
+        self.consul = consul.read_from(self)
+        self.image_id = MachineImage(self, "image", settings=deployment.image).id
+
+        self.sbc = self._tier(Tier.SBC)
+        self.router = self._tier(Tier.ROUTER)
+        self.rtp = self._tier(Tier.RTP)
+        self.router_confd_secret = self._secret(Tier.CONFD, "API key and encryption key")
+        self.router_confd = self._tier(
+            Tier.CONFD, secrets=[self.router_confd_secret], may=self._use_database()
+        )
+        self.database = self._database()
+
+        self._call_path()
+        self._outputs()
+
+    def _call_path(self) -> None:
+        sbc, router, rtp = self.sbc.firewall, self.router.firewall, self.rtp.firewall
+        router_confd, database = self.router_confd.firewall, self.database_firewall
+        for port in SIP:
+            sbc.allow_from(ANYWHERE, port, "SIP from carriers and PBXs")
+        for port in SIP_ELSEWHERE:
+            sbc.allow_to(ANYWHERE, port, "SIP to carriers and PBXs")
+        sbc.reach(sbc, DMQ, "state shared by SBCs")
+
+        sbc.reach(router, SIP_INTERNAL, "calls to be routed")
+        router.reach(sbc, SIP_INTERNAL, "calls on their way out")
+        router.reach(router, DMQ, "state shared by routers")
+
+        router.reach(rtp, NG_CONTROL, "control of media")
+        rtp.allow_from(ANYWHERE, RTP, "media from carriers and PBXs")
+        rtp.allow_to(ANYWHERE, RTP_ELSEWHERE, "media to carriers and PBXs")
+
+        router.reach(router_confd, LOOKUP, "routing, authentication, call records")
+        for source in self.tenant.api_sources:
+            router_confd.allow_from(source, API, "management API")
+        router_confd.reach(database, POSTGRES, "routing data")
+
+    def _tier(
+        self, tier: Tier, *, secrets: Sequence[Secret] = (), may: Sequence[Statement] = ()
+    ) -> TierGroup:
+        """One tier's group. Its instances create the values of `secrets`."""
+        arns, key = [secret.arn for secret in secrets], self.network.key
+        statements = [
+            *permissions.read_secrets(
+                [self.consul.agent_secret, *arns], key=key, account=self.account
+            ),
+            *may,
+        ]
+        if arns:
+            statements += permissions.create_secret_values(arns, key=key, account=self.account)
+        return TierGroup(
+            self,
+            tier.value,
+            tier=tier,
+            deployment=self.deployment,
+            tenant=self.tenant,
+            account=self.account,
+            vpc_id=self.network.vpc_id,
+            subnet_ids=self.network.subnet_ids[tier.segment],
+            consul_group_id=self.consul.member_group_id,
+            image_id=self.image_id,
+            user_data=user_data.for_tier(self.deployment, self.tenant, tier).encoded,
+            may=statements,
+        )
+
+    def _secret(self, part: str, purpose: str) -> Secret:
+        name = secret_name(self.deployment.deployment, self.tenant.name, part)
+        return Secret(self, f"{part}_secret", name=name, purpose=purpose, key=self.network.key)
+
+    def _use_database(self) -> list[Statement]:
+        return permissions.find_database(self.account, identifier=self.name)
+
+    def _database(self) -> Database:
+        self.database_firewall = SecurityGroup(
+            self,
+            "database_firewall",
+            name=f"{self.name}-database",
+            purpose="PostgreSQL",
+            vpc_id=self.network.vpc_id,
+        )
+        return Database(
+            self,
+            "database",
+            name=self.name,
+            settings=self.tenant.database,
+            subnet_ids=self.network.subnet_ids[Segment.DATA],
+            security_group_id=self.database_firewall.id,
+            key=self.network.key,
+        )
+
+    def _outputs(self) -> None:
+        tiers = (self.sbc, self.router, self.rtp, self.router_confd)
+        groups = {group.tier.value: group.name for group in tiers}
+        TerraformOutput(
+            self,
+            "sbc_addresses",
+            static_id=True,
+            value=self.sbc.public_ips,
+            description="addresses to give to carriers and PBXs",
+        )
+        TerraformOutput(
+            self,
+            "rtp_addresses",
+            static_id=True,
+            value=self.rtp.public_ips,
+            description="addresses that media comes from",
+        )
+        TerraformOutput(
+            self,
+            "groups",
+            static_id=True,
+            value=groups,
+            description="autoscaling group of each tier",
+        )
+        TerraformOutput(
+            self,
+            "database_endpoint",
+            static_id=True,
+            value=self.database.endpoint,
+            description="host name of PostgreSQL's primary",
+        )
