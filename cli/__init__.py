@@ -1,0 +1,1 @@
+"""The `c4` command: the demo on the local cloud, checking of settings, generated docs."""

@@ -1,0 +1,95 @@
+"""Commands of `c4`, and the one place where errors become messages and exit statuses."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+import settings
+from cli.errors import BAD_INPUT, FAILED, INTERRUPTED, CliError
+from lab.errors import LabError
+
+console = Console()
+errors = Console(stderr=True)
+
+app = typer.Typer(
+    name="c4",
+    help="Wazo Platform C4 on AWS: the local demo, checks of settings, generated documentation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+settings_app = typer.Typer(help="The settings of a deployment.", no_args_is_help=True)
+app.add_typer(settings_app, name="settings")
+
+
+@settings_app.command("check")
+def check_settings(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="name under deployments/, or a path; default: C4_DEPLOYMENT or demo"),
+    ] = None,
+) -> None:
+    """Read a deployment's file and report every problem of it."""
+    deployment = settings.load(name)
+    tenants = ", ".join(tenant.name for tenant in deployment.tenants) or "none"
+    console.print(
+        f"{deployment.deployment}: good. Region {deployment.region}, "
+        f"{len(deployment.zones)} zones, {deployment.consul.servers} Consul servers; "
+        f"tenants: {tenants}",
+        highlight=False,
+    )
+
+
+@app.command()
+def docs(
+    check: Annotated[bool, typer.Option(help="change nothing; fail when a file is stale")] = False,
+) -> None:
+    """Write the documentation that comes from the code."""
+    from cli import docs as generator
+
+    stale = generator.write(check=check)
+    for path in stale:
+        console.print(f"{path}: {'stale' if check else 'written'}", highlight=False)
+    if check and stale:
+        raise CliError(f"{len(stale)} generated file(s) are stale", "run: make docs")
+
+
+def main() -> NoReturn:
+    """Run the command line; never a traceback for what a user can cause."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    from cli.demo.commands import app as demo_app  # imports moto's world; not for `settings check`
+
+    app.add_typer(demo_app, name="demo")
+    try:
+        app()
+    except settings.SettingsError as error:
+        _fail(str(error), "", BAD_INPUT)
+    except CliError as error:
+        _fail(error.message, error.hint, error.status)
+    except LabError as error:
+        _fail(str(error), "", FAILED)
+    except Interrupted:
+        _fail("interrupted", "make demo goes on from here; make demo-down removes it", INTERRUPTED)
+    sys.exit(0)
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, `kill`, or a closed terminal: every block on the way out tidies up."""
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+def _fail(message: str, hint: str, status: int) -> NoReturn:
+    errors.print(f"c4: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if hint:
+        errors.print(f"    {hint}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(status)

@@ -1,0 +1,211 @@
+"""A deployment on the local cloud, seen as its operator would see it.
+
+Everything here asks the real programs on the machines: Consul's catalogue, Kamailio's RPC.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from cli import kamcmd
+from cli.errors import CliError
+from lab.api import Lab, Machine
+from settings import Deployment, Tenant
+from settings.facts import (
+    CONSUL_HTTP_PORT,
+    CONSUL_SERVER,
+    RTPENGINE_HTTP_PORT,
+    Tier,
+    service_name,
+)
+
+POLL_S = 0.5
+_PACKETS = re.compile(r"^rtpengine_packets_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+CONSUL_SERVICE = "consul"  # the servers themselves, as Consul lists them
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One instance of a Consul service; `failing` names the checks that do not pass."""
+
+    service: str
+    node: str
+    address: str
+    zone: str
+    checks: int
+    failing: tuple[str, ...]
+
+    @property
+    def healthy(self) -> bool:
+        return self.checks > 0 and not self.failing
+
+
+@dataclass(frozen=True)
+class Health:
+    """Consul's entries against what the settings ask for."""
+
+    wanted: dict[str, int]
+    entries: dict[str, list[Entry]] = field(default_factory=dict)
+
+    def passing(self, service: str) -> list[Entry]:
+        return [entry for entry in self.entries.get(service, []) if entry.healthy]
+
+    @property
+    def ok(self) -> bool:
+        """True when every service has as many passing instances as wanted, and no failing one."""
+        return all(
+            len(self.passing(service)) >= count
+            and len(self.passing(service)) == len(self.entries.get(service, []))
+            for service, count in self.wanted.items()
+        )
+
+    @property
+    def summary(self) -> str:
+        done = sum(min(len(self.passing(name)), count) for name, count in self.wanted.items())
+        waiting = [
+            f"{name} {len(self.passing(name))}/{count}"
+            for name, count in self.wanted.items()
+            if len(self.passing(name)) < count or len(self.entries[name]) > len(self.passing(name))
+        ]
+        text = f"{done} of {sum(self.wanted.values())} instances pass their checks"
+        return text + (f"; waiting for {', '.join(waiting)}" if waiting else "")
+
+
+class Cluster:
+    """The machines of one deployment in one lab."""
+
+    def __init__(self, lab: Lab, deployment: Deployment) -> None:
+        self.lab, self.deployment = lab, deployment
+
+    # --- machines ------------------------------------------------------------------------
+    def machines(self, tenant: str | None, role: str) -> list[Machine]:
+        """Machines that are up, in the order of their addresses."""
+        found = self.lab.machines(tenant=tenant, role=role)
+        running = [machine for machine in found if machine.state == "running"]
+        return sorted(running, key=lambda m: tuple(int(part) for part in m.private_ip.split(".")))
+
+    def machine_at(self, address: str) -> Machine:
+        """The machine with a private address. Raises `CliError` when there is none."""
+        for machine in self.lab.machines():
+            if machine.private_ip == address:
+                return machine
+        raise CliError(f"no machine has the address {address}", "look at: ./c4 demo status")
+
+    def run(self, machine: Machine, *command: str, timeout: float = 10) -> str:
+        """Output of a command on a machine. Raises `CliError` when it fails."""
+        done = self.lab.exec(machine, list(command), timeout=timeout)
+        if done.returncode != 0:
+            problem = (done.stderr or done.stdout).strip()[-500:]
+            raise CliError(f"{machine.role} {machine.instance_id}: {' '.join(command)}: {problem}")
+        return done.stdout
+
+    # --- Consul --------------------------------------------------------------------------
+    def wanted(self) -> dict[str, int]:
+        """Instances per Consul service that the settings ask for."""
+        wanted = {CONSUL_SERVICE: self.deployment.consul.servers}
+        for tenant in self.deployment.tenants:
+            for tier in Tier:
+                wanted[service_name(tenant.name, tier)] = tenant.size(tier).initial
+        return wanted
+
+    def health(self) -> Health:
+        """What Consul says now; all services empty while no server answers."""
+        wanted = self.wanted()
+        health = Health(wanted, {service: [] for service in wanted})
+        base = f"http://127.0.0.1:{CONSUL_HTTP_PORT}/v1/health/service/"
+        command = ["curl", "--silent", "--fail", "--max-time", "2", *(base + s for s in wanted)]
+        for server in self.machines(None, CONSUL_SERVER):
+            done = self.lab.exec(server, command, timeout=10)
+            if done.returncode == 0:
+                for service, answer in zip(wanted, _documents(done.stdout), strict=False):
+                    health.entries[service] = [_entry(item) for item in answer]
+                break
+        return health
+
+    def wait_healthy(
+        self, say: Callable[[str], None], *, timeout: float = 300, check: Callable[[], None]
+    ) -> Health:
+        """Wait until everything wanted passes; `check` may raise to give up early.
+
+        Raises `CliError` that names what is missing after `timeout` seconds.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            check()
+            health = self.health()
+            say(health.summary)
+            if health.ok:
+                return health
+            if time.monotonic() > end:
+                failing = [
+                    f"{entry.service} on {entry.node}: {', '.join(entry.failing)}"
+                    for entries in health.entries.values()
+                    for entry in entries
+                    if not entry.healthy
+                ]
+                raise CliError(
+                    f"not healthy after {timeout:.0f} s: {health.summary}\n" + "\n".join(failing),
+                    "look at a machine: ./c4 demo exec INSTANCE -- journalctl -b -p warning",
+                )
+            time.sleep(POLL_S)
+
+    # --- Kamailio ------------------------------------------------------------------------
+    def destinations(self, sbc: Machine) -> list[kamcmd.Destination]:
+        """The SBC's dispatcher list, as Kamailio has it loaded."""
+        return kamcmd.destinations(self.run(sbc, "kamcmd", "dispatcher.list"))
+
+    def invites(self, tenant: Tenant, tier: Tier = Tier.ROUTER) -> dict[str, int]:
+        """INVITEs that each instance of a tier has received, by private address."""
+        counts = {}
+        for machine in self.machines(tenant.name, tier.value):
+            done = self.lab.exec(machine, ["kamcmd", "stats.get_statistics", "core:"], timeout=10)
+            if done.returncode == 0:
+                counts[machine.private_ip] = kamcmd.statistic(
+                    done.stdout, "core:rcv_requests_invite"
+                )
+        return counts
+
+    def router_of(self, tenant: Tenant, call_id: str) -> Machine | None:
+        """The router that carries a call, from the SBCs' dialogs; None when no SBC has it yet."""
+        routers = {m.private_ip: m for m in self.machines(tenant.name, Tier.ROUTER.value)}
+        for sbc in self.machines(tenant.name, Tier.SBC.value):
+            done = self.lab.exec(sbc, ["kamcmd", "dlg.list"], timeout=10)
+            for line in kamcmd.dialog(done.stdout, call_id).splitlines():
+                # the dialog's variable with the router chosen for the call
+                if "primary" in line and kamcmd.host_of(line) in routers:
+                    return routers[kamcmd.host_of(line)]
+        return None
+
+    # --- rtpengine -----------------------------------------------------------------------
+    def relayed_packets(self, machine: Machine) -> int:
+        """RTP packets that a machine's rtpengine has relayed since it started."""
+        url = f"http://{machine.private_ip}:{RTPENGINE_HTTP_PORT}/metrics"
+        text = self.run(machine, "curl", "--silent", "--fail", "--max-time", "5", url)
+        return sum(int(float(count)) for count in _PACKETS.findall(text))
+
+
+def _documents(text: str) -> Iterator[list[dict[str, object]]]:
+    """JSON arrays that curl printed one after the other."""
+    decoder, position = json.JSONDecoder(), 0
+    while position < len(text):
+        document, position = decoder.raw_decode(text, position)
+        yield document
+        while position < len(text) and text[position].isspace():
+            position += 1
+
+
+def _entry(item: dict[str, object]) -> Entry:
+    node, service, checks = item["Node"], item["Service"], item["Checks"]
+    assert isinstance(node, dict) and isinstance(service, dict) and isinstance(checks, list)
+    return Entry(
+        service=service["Service"],
+        node=node["Node"],
+        address=service["Address"] or node["Address"],
+        zone=(service["Meta"] or {}).get("zone", ""),
+        checks=len(checks),
+        failing=tuple(check["Name"] for check in checks if check["Status"] != "passing"),
+    )

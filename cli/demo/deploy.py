@@ -1,0 +1,86 @@
+"""Deploying a deployment's stacks to the local cloud: image, synth, lab, Terraform."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cli.board import Board
+from cli.errors import CliError
+from lab.api import Lab
+from settings import Deployment
+from settings.load import ENVIRONMENT_VARIABLE, ROOT
+
+NETWORK_STACK = "network"
+CONSUL_STACK = "consul"
+SYNTH_TIMEOUT_S = 300
+
+
+def synth(deployment_file: Path, outdir: Path) -> None:
+    """Write Terraform's JSON of a deployment to `outdir`; `CliError` with main.py's words."""
+    environment = {
+        **os.environ,
+        ENVIRONMENT_VARIABLE: str(deployment_file),
+        "CDKTF_OUTDIR": str(outdir),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'constructs'}",
+    }
+    done = subprocess.run(
+        [sys.executable, "main.py"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SYNTH_TIMEOUT_S,
+    )
+    if done.returncode != 0:
+        text = (done.stderr or done.stdout).strip()
+        raise CliError(f"synth failed:\n{text[-3000:]}", "", done.returncode)
+
+
+@dataclass
+class Deploying:
+    """Stacks that Terraform is applying in the background."""
+
+    futures: dict[str, Future[None]] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise the error of a stack that has failed."""
+        for future in self.futures.values():
+            if future.done():
+                future.result()
+
+    @property
+    def running(self) -> list[str]:
+        return [stack for stack, future in self.futures.items() if not future.done()]
+
+
+def deploy(
+    board: Board,
+    pool: ThreadPoolExecutor,
+    lab: Lab,
+    deployment: Deployment,
+    deployment_file: Path,
+) -> Deploying:
+    """Bring the lab up and apply `network`; returns while the other stacks are being applied.
+
+    Terraform waits for things that the calls need not wait for (a minute for the database).
+    """
+    outdir = lab.directory / "cdktf.out"
+    with board.step("Terraform's JSON (synth)") as step:
+        synth(deployment_file, outdir)
+        step.say(f"{len(deployment.tenants) + 2} stacks in {outdir}")
+    with board.step("local cloud") as step:
+        lab.up(step.say)
+
+    def apply(stack: str) -> None:
+        with board.step(f"terraform apply {stack}") as step:
+            lab.apply(stack, outdir, step.say)
+
+    apply(NETWORK_STACK)
+    others = [CONSUL_STACK, *(tenant.name for tenant in deployment.tenants)]
+    return Deploying({stack: pool.submit(apply, stack) for stack in others})

@@ -1,0 +1,149 @@
+"""The demo's closing tables."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+
+from cli.cluster import Cluster, Health
+from cli.demo.calls import Round, Voice
+from cli.demo.fault import Failover
+from settings.facts import CONSUL_SERVER, Tier
+
+REGISTERED = {CONSUL_SERVER, *(tier.value for tier in Tier)}  # roles that Consul must know
+
+
+@dataclass
+class TenantReport:
+    """What the calls through one tenant showed."""
+
+    tenant: str
+    rounds: list[Round] = field(default_factory=list)
+    voice: Voice | None = None
+    failover: Failover | None = None
+
+    @property
+    def all_rounds(self) -> list[Round]:
+        rounds = list(self.rounds)
+        if self.voice:
+            rounds.append(self.voice.round)
+        if self.failover:
+            rounds += [self.failover.long_call, self.failover.during, self.failover.after]
+        return rounds
+
+    @property
+    def ok(self) -> bool:
+        return (
+            all(round.ok for round in self.all_rounds)
+            and (self.voice is None or self.voice.ok)
+            and (self.failover is None or self.failover.ok)
+        )
+
+
+def instances(cluster: Cluster, health: Health) -> Table:
+    """Every machine with its addresses and its checks in Consul."""
+    table = Table(title="Instances", title_justify="left", header_style="bold")
+    for name in ("tenant", "role", "instance", "zone", "private", "public", "state", "checks"):
+        table.add_column(name, no_wrap=True)
+    entries = {entry.address: entry for found in health.entries.values() for entry in found}
+    machines = cluster.lab.machines()
+    for machine in sorted(machines, key=lambda m: (m.tenant or "", m.role, m.instance_id)):
+        entry = entries.get(machine.private_ip)
+        if entry is None:
+            checks = "[yellow]not registered[/]"
+        elif entry.healthy:
+            checks = f"[green]{entry.checks} of {entry.checks} passing[/]"
+        else:
+            checks = f"[red]failing: {', '.join(entry.failing)}[/]"
+        if machine.role not in REGISTERED and entry is None:
+            checks = "[dim]not in Consul[/]"  # PostgreSQL in the place of RDS
+        table.add_row(
+            machine.tenant or "-", machine.role, machine.instance_id, machine.zone,
+            machine.private_ip, machine.public_ip or "-", machine.state, checks,
+        )  # fmt: skip
+    return table
+
+
+def calls(report: TenantReport) -> Table:
+    """Every round of calls: counts, setup times, and the routers that got the INVITEs."""
+    table = Table(title=f"Calls through {report.tenant}", title_justify="left", header_style="bold")
+    table.add_column("calls")
+    for name in ("placed", "answered", "failed", "repeats", "setup median", "setup worst"):
+        table.add_column(name, justify="right")
+    table.add_column("INVITEs per router")
+    for round in report.all_rounds:
+        times = round.setup_ms
+        style = "" if round.ok else "red"
+        table.add_row(
+            round.title,
+            str(round.placed),
+            str(round.answered),
+            str(round.failed),
+            str(sum(result.retransmissions for result in round.results)),
+            f"{statistics.median(times):.0f} ms" if times else "-",
+            f"{times[-1]:.0f} ms" if times else "-",
+            "  ".join(f"{address} {count}" for address, count in round.routers.items()) or "-",
+            style=style,
+        )
+    return table
+
+
+def findings(report: TenantReport) -> list[str]:
+    """Voice and failover in words."""
+    lines = []
+    if voice := report.voice:
+        lines.append(
+            f"voice: carrier heard {voice.carrier.from_relays} packets and the PBX "
+            f"{voice.pbx.from_relays} (about {voice.expected} sent by each), all from rtpengine "
+            f"({voice.carrier.from_others + voice.pbx.from_others} from elsewhere); "
+            f"rtpengine counted {voice.relayed} relayed"
+        )
+    if failover := report.failover:
+        ended = "was hung up normally (BYE, 200)" if failover.long_call.ok else "was LOST"
+        lines.append(
+            f"power cut of router {failover.router.instance_id} ({failover.router.private_ip}): "
+            f"its call {ended}; off every SBC's list after {failover.unlisted_s:.1f} s; "
+            f"replaced by {failover.replacement.instance_id} ({failover.replacement.private_ip}) "
+            f"after {failover.replaced_s:.1f} s"
+        )
+    return lines
+
+
+def further(lab_name: str, log: str) -> str:
+    """Where to look next."""
+    option = "" if lab_name == "demo" else f" --lab {lab_name}"
+    return "\n".join(
+        (
+            f"./c4 demo status{option}          instances and their checks, now",
+            f"./c4 demo calls{option}           place more calls",
+            f"./c4 demo exec{option} router -- kamcmd dlg.list    a command on a machine",
+            f"./c4 demo exec{option} sbc -- kamcmd dispatcher.list",
+            f"./c4 demo exec{option} consul -- consul catalog services",
+            f"./c4 demo logs{option} router     its journal",
+            f"{log}    everything that happened",
+            "make demo-down          remove it all",
+        )
+    )
+
+
+def show(
+    console: Console,
+    cluster: Cluster,
+    health: Health,
+    reports: list[TenantReport],
+    lines: list[str],
+    hints: str,
+) -> None:
+    """Print the tables, the findings and where to look further."""
+    console.print()
+    console.print(instances(cluster, health))
+    for report in reports:
+        console.print(calls(report))
+        lines = [*findings(report), *lines]
+    for line in lines:
+        console.print(f"• {line}", markup=False, highlight=False)
+    console.print(Panel(Group(hints), title="Look further", title_align="left", expand=False))

@@ -1,0 +1,106 @@
+"""`c4 demo up`: from nothing to calls through a tenant, a dead router included."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+
+from cli.board import Board
+from cli.cluster import Cluster, Health
+from cli.demo import report
+from cli.demo.calls import Exchange
+from cli.demo.deploy import Deploying, deploy
+from cli.demo.fault import kill_router
+from cli.demo.internet import Internet, provision
+from lab.api import Lab
+from lab.image import ensure_image
+from settings import Deployment, Tenant
+
+VOICE_SECONDS = 5
+
+
+def up(
+    console: Console, lab: Lab, deployment: Deployment, deployment_file: Path, *, calls: bool = True
+) -> bool:
+    """Deploy and call. True when every instance is healthy and no call failed.
+
+    Raises `CliError` or `LabError` when it cannot go on.
+    """
+    began = time.monotonic()
+    cluster = Cluster(lab, deployment)
+    log = lab.directory / "demo.log"
+    reports: list[report.TenantReport] = []
+    with Board(console, log) as board, ThreadPoolExecutor(thread_name_prefix="apply") as pool:
+        with board.step("machine image") as step:
+            ensure_image(step.say)
+        deploying = deploy(board, pool, lab, deployment, deployment_file)
+        try:
+            with board.step("Consul checks") as step:
+                cluster.wait_healthy(step.say, check=deploying.check)
+            setup_s = time.monotonic() - began
+            if calls:
+                internet = Internet.of(lab)
+                for tenant in deployment.tenants:
+                    reports.append(call_tenant(board, cluster, tenant, internet))
+            with board.step("Consul checks at the end") as step:
+                health = cluster.wait_healthy(step.say, check=deploying.check)
+            _finish(board, deploying)
+        finally:
+            for future in deploying.futures.values():
+                future.cancel()
+    total_s = time.monotonic() - began
+    lines = [
+        f"from the command to all checks passing: {setup_s:.0f} s; with all calls: {total_s:.0f} s"
+    ]
+    report.show(console, cluster, health, reports, lines, report.further(lab.name, str(log)))
+    return verdict(console, health, reports)
+
+
+def call_tenant(
+    board: Board, cluster: Cluster, tenant: Tenant, internet: Internet, *, fault: bool = True
+) -> report.TenantReport:
+    """Every kind of call of the demo through one tenant."""
+    result = report.TenantReport(tenant.name)
+    folder = cluster.lab.directory / "calls" / tenant.name
+    with board.step(f"{tenant.name}: routing data in router-confd") as step:
+        step.say(provision(cluster, tenant))
+    with Exchange(cluster, tenant, internet, folder) as exchange:
+        with board.step(f"{tenant.name}: inbound calls") as step:
+            for place in (exchange.by_did, exchange.by_domain):
+                result.rounds.append(place(calls=10))
+                answered = sum(round.answered for round in result.rounds)
+                step.say(f"{answered} of {sum(r.placed for r in result.rounds)} calls answered")
+        with board.step(f"{tenant.name}: a call with voice") as step:
+            result.voice = exchange.voice(VOICE_SECONDS, step.say)
+        if fault:
+            with board.step(f"{tenant.name}: power cut of a router during a call") as step:
+                result.failover = kill_router(cluster, tenant, exchange, step.say)
+    return result
+
+
+def _finish(board: Board, deploying: Deploying) -> None:
+    """Wait for Terraform's last stacks, which nothing else waits for."""
+    if deploying.running:
+        with board.step("Terraform's own waits") as step:
+            while deploying.running:
+                step.say(f"still applying: {', '.join(deploying.running)}")
+                time.sleep(0.5)
+    deploying.check()
+
+
+def verdict(console: Console, health: Health, reports: list[report.TenantReport]) -> bool:
+    """Print and return whether all is well."""
+    failed = sum(round.failed for one in reports for round in one.all_rounds)
+    placed = sum(round.placed for one in reports for round in one.all_rounds)
+    ok = health.ok and all(one.ok for one in reports)
+    if ok:
+        console.print(f"[bold green]OK[/]: {health.summary}; {placed} calls placed, none failed")
+    else:
+        console.print(
+            f"[bold red]FAILED[/]: {health.summary}; {failed} of {placed} calls failed",
+            soft_wrap=True,
+        )
+    return ok

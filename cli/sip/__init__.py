@@ -1,0 +1,1 @@
+"""SIPp and RTP from the internet side of the local cloud."""

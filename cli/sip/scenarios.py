@@ -1,0 +1,42 @@
+"""What the SIPp scenarios can be told; the templates lie in `scenarios/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rendering.templates import render
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A party that places a call, and hangs up after `hold_ms` unless the callee does.
+
+    `expect` is the final status that counts as success; with `username` the first INVITE must
+    be challenged (407), and the second one carries digest credentials.
+    """
+
+    media: bool = False
+    expect: int = 200
+    hold_ms: int = 200
+    callee_hangs_up: bool = False
+    username: str = ""
+    password: str = ""
+
+    def text(self) -> str:
+        return render("cli/sip/scenarios/caller.xml.j2", self)
+
+
+@dataclass(frozen=True)
+class Callee:
+    """A party that answers after `ring_ms`, or refuses with `status`.
+
+    With `media` it sends G.711 while the call lasts; with `hangs_up_after_ms` it ends the call.
+    """
+
+    media: bool = False
+    status: int = 200
+    ring_ms: int = 50
+    hangs_up_after_ms: int | None = None
+
+    def text(self) -> str:
+        return render("cli/sip/scenarios/callee.xml.j2", self)
