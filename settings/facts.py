@@ -60,19 +60,19 @@ SIPS_PORT: Final = 5061  # SBC, outside: TLS
 SIP_INTERNAL_PORT: Final = 5070  # SBC <-> router, UDP
 DMQ_PORT: Final = 5090  # Kamailio <-> Kamailio of the same tier, UDP
 KAMAILIO_HTTP_PORT: Final = 8060  # /metrics and /health, internal address only, TCP
-RTP_PORT_MIN: Final = 30000
-RTP_PORT_MAX: Final = 39999
+RTP_PORT_MIN: Final = 30000  # rtpengine, outside: UDP, the lowest
+RTP_PORT_MAX: Final = 39999  # the highest
 RTPENGINE_NG_PORT: Final = 2223  # router -> rtpengine control, UDP
 RTPENGINE_HTTP_PORT: Final = 2224  # rtpengine /metrics, internal address only, TCP
 CONFD_KAMAILIO_PORT: Final = 9600  # Kamailio endpoints, /status, /metrics; internal, no token
 CONFD_API_PORT: Final = 9601  # management API; token or API key required, TLS
-POSTGRES_PORT: Final = 5432
+POSTGRES_PORT: Final = 5432  # router-confd -> PostgreSQL, TCP with TLS
 CONSUL_RPC_PORT: Final = 8300  # servers
 CONSUL_SERF_PORT: Final = 8301  # everybody, TCP and UDP
 CONSUL_HTTP_PORT: Final = 8500  # loopback only
 CONSUL_GRPC_PORT: Final = 8502
 CONSUL_DNS_PORT: Final = 8600  # loopback only
-AGENT_METRICS_PORT: Final = 9100
+AGENT_METRICS_PORT: Final = 9100  # agent: answers Consul's checks, metrics, TCP
 
 # --- names ---------------------------------------------------------------------------------
 DISPATCHER_SET_NEW: Final = 1  # routers that take new calls
