@@ -1,0 +1,103 @@
+"""A rendered list becomes Kamailio's: checked, swapped in one step, reloaded, remembered."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import kamcmd, log, paths
+from agent.errors import AgentError
+from agent.kamcmd import RpcFailed
+from agent.lists import LISTS, ListRefused
+from agent.write import write
+
+ATTEMPTS = 4
+PAUSE_S = 0.3
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders of a list's three forms."""
+
+    rendered: Path = paths.RENDERED
+    live: Path = paths.KAMAILIO
+    applied: Path = paths.APPLIED
+
+
+def apply(
+    name: str,
+    places: Places = Places(),
+    rpc: Callable[..., str] = kamcmd.rpc,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Hand the rendered list `name` to Kamailio; False when it has it already.
+
+    Raises `AgentError` for an unknown name, `ListRefused` for a bad list (the last good one
+    stays), `RpcFailed` when Kamailio does not take it now: it is swapped in then, and
+    `pending` still names it.
+    """
+    if name not in LISTS:
+        raise AgentError(f"list {name!r} is unknown; there are {', '.join(LISTS)}")
+    kind = LISTS[name]
+    with (places.applied / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # consul-template and the daemon may come together
+        try:
+            text = (places.rendered / name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise AgentError(f"{places.rendered / name}: {error.strerror}") from None
+        digest = _digest(text)
+        if _applied(places, name) == digest:
+            return False
+        kind.check(text)
+        write(places.live / name, text)
+        _reload(kind.rpc, rpc, sleep)
+        write(places.applied / name, digest)
+    log.info("list applied", list=name, lines=text.count("\n"))
+    return True
+
+
+def pending(names: tuple[str, ...], places: Places = Places()) -> list[str]:
+    """Lists that were rendered, but that Kamailio has not taken."""
+    found = []
+    for name in names:
+        rendered = places.rendered / name
+        if not rendered.exists():
+            continue
+        if _applied(places, name) != _digest(rendered.read_text(encoding="utf-8")):
+            found.append(name)
+    return found
+
+
+def _reload(
+    command: tuple[str, ...], rpc: Callable[..., str], sleep: Callable[[float], None]
+) -> None:
+    """Reload, again after a pause: Kamailio refuses while another reload is under way."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            reply = rpc(*command)
+        except RpcFailed as error:
+            if attempt == ATTEMPTS:
+                raise
+            log.warning("reload repeated", command=command, error=error)
+        else:
+            log.info("reloaded", command=command, reply=reply)
+            return
+        sleep(PAUSE_S * attempt)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _applied(places: Places, name: str) -> str:
+    try:
+        return (places.applied / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+__all__ = ["ListRefused", "Places", "RpcFailed", "apply", "pending"]

@@ -1,0 +1,115 @@
+"""Commands of `c4-agent`.
+
+Each imports only what it needs, and the parser is the standard library's: consul-template
+runs `apply` on every change of a list, and it shall take milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agent import log, paths
+from agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.daemon import Daemon
+    from agent.local_consul import LocalConsul
+
+SETTLE_S = 1.0
+FAILED, MISUSED = 1, 2
+
+
+def boot(_: argparse.Namespace) -> int:
+    """facts, Elastic IP and secrets; waits until AWS gives them"""
+    from agent import config
+    from agent.boot import boot as run
+
+    run(config.load())
+    return 0
+
+
+def run(_: argparse.Namespace) -> int:
+    """health checks, life cycle and metrics, until the machine stops"""
+    _daemon().run()
+    return 0
+
+
+def drain(_: argparse.Namespace) -> int:
+    """take the instance out of service, as before its termination"""
+    _daemon().drain()
+    return 0
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """check a rendered list and hand it to Kamailio"""
+    from agent import apply as lists
+
+    try:
+        lists.apply(arguments.list)
+    except (lists.ListRefused, lists.RpcFailed) as error:
+        log.warning("list not applied", list=arguments.list, error=error)
+        return 0 if arguments.retry_later else FAILED
+    return 0
+
+
+def maintenance(arguments: argparse.Namespace) -> int:
+    """take the service out of every list while it is stopped by hand, or put it back"""
+    from agent import config
+
+    consul = _consul(config.load())
+    if arguments.state == "on":
+        paths.MAINTENANCE.touch()
+        consul.maintenance(True, "c4: stopped by an operator")
+        time.sleep(SETTLE_S)  # others reload their lists before the service goes
+    else:
+        paths.MAINTENANCE.unlink(missing_ok=True)
+        consul.maintenance(False, "")
+    return 0
+
+
+def _consul(config: Config) -> LocalConsul:
+    from agent.local_consul import LocalConsul
+
+    return LocalConsul(config.ports.consul_http, config.service)
+
+
+def _daemon() -> Daemon:
+    from agent import config, facts
+    from agent.daemon import Daemon
+    from agent.imds import Imds
+
+    settings = config.load()
+    return Daemon(settings, facts.load(), Imds(), _consul(settings))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser("c4-agent", description="The agent of a Wazo C4 instance.")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in (boot, run, drain, apply, maintenance):
+        sub = commands.add_parser(command.__name__, help=command.__doc__)
+        sub.set_defaults(command=command)
+        if command is apply:
+            sub.add_argument("list", help="name of a list that consul-template rendered")
+            sub.add_argument(
+                "--retry-later",
+                action="store_true",
+                help="succeed all the same: the daemon repeats what Kamailio does not take now",
+            )
+        if command is maintenance:
+            sub.add_argument("state", choices=("on", "off"))
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; an error is one line and exit status 2."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except AgentError as error:
+        log.error("failed", error=error)
+        return MISUSED

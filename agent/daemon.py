@@ -1,0 +1,125 @@
+"""The agent's daemon: health endpoint, life cycle, repetition of lists, metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent import active, apply, aws, confd, health, log, metrics, paths
+from agent.config import Config, Kind
+from agent.drain import Drain
+from agent.errors import AgentError
+from agent.facts import Facts
+from agent.hooks import Hooks
+from agent.imds import Imds
+from agent.local_consul import LocalConsul
+
+TICK_S = 2.0
+CREDENTIALS_INTERVAL_S = 300.0
+LIFECYCLE = "autoscaling/target-lifecycle-state"
+SPOT = "spot/instance-action"
+PURCHASE = "instance-life-cycle"
+
+
+@dataclass
+class Every:
+    """A step that is due at most every `interval_s`; its errors are logged, not raised."""
+
+    interval_s: float
+    step: Callable[[], None]
+    _due: float = field(default=0.0, init=False)
+
+    def run(self, now: float) -> None:
+        """Run the step when it is due."""
+        if now < self._due:
+            return
+        self._due = now + self.interval_s
+        try:
+            self.step()
+        except AgentError as error:
+            log.warning("step failed", step=self.step.__name__, error=error)
+
+
+class Daemon:
+    """Everything that is done while the instance lives, in one thread that mostly sleeps."""
+
+    def __init__(self, config: Config, facts: Facts, imds: Imds, consul: LocalConsul) -> None:
+        self._config = config
+        self._facts = facts
+        self._imds = imds
+        self._consul = consul
+        self._launched = False
+        self._spot: bool | None = None
+
+    def run(self) -> None:
+        """Serve until the group wants the instance to stop; then drain, and serve on."""
+        health.HealthServer(
+            self._config.ports.agent, health.probes_of(self._config, self._facts)
+        ).start()
+        steps = [Every(TICK_S, self._launch), Every(TICK_S, self._lists)]
+        if self._config.service is not None:
+            steps.append(Every(metrics.INTERVAL_S, self._metrics))
+        if self._config.kind is Kind.CONFD:
+            steps.append(Every(CREDENTIALS_INTERVAL_S, self._credentials))
+        while not self._stopping():
+            now = time.monotonic()
+            for step in steps:
+                step.run(now)
+            time.sleep(TICK_S)
+        self.drain()
+        while True:  # the machine is switched off; until then others may ask for our health
+            time.sleep(3600)
+
+    def drain(self) -> None:
+        """Drain the instance and complete the terminating hook."""
+        config = self._config
+        Drain(
+            consul=self._consul,
+            hooks=self._hooks(),
+            hook=config.hook_terminating,
+            limit_s=config.drain_s,
+            active_calls=lambda: active.calls(config, self._facts),
+        ).run()
+
+    def _stopping(self) -> bool:
+        """True when the group, or the end of a spot instance, wants this instance gone."""
+        try:
+            if self._imds.get(LIFECYCLE) == "Terminated":
+                return True
+            if self._spot is None:
+                self._spot = self._imds.get(PURCHASE) == "spot"
+            return self._spot and self._imds.get(SPOT) is not None
+        except AgentError as error:
+            log.warning("metadata", error=error)
+            return False
+
+    def _launch(self) -> None:
+        """Once the own checks pass, tell the group that the instance is in service."""
+        if self._launched:
+            return
+        if self._consul.in_maintenance() and not paths.MAINTENANCE.exists():
+            self._consul.maintenance(False, "")  # left from before a reboot
+        if not self._consul.passing():
+            return
+        self._hooks().complete(self._config.hook_launching)
+        self._launched = True
+
+    def _lists(self) -> None:
+        """Hand over lists that Kamailio did not take at their time, e.g. while it started."""
+        for name in apply.pending(self._config.lists):
+            try:
+                apply.apply(name)
+            except (apply.RpcFailed, apply.ListRefused) as error:
+                log.warning("list not applied", list=name, error=error)
+
+    def _metrics(self) -> None:
+        count = active.calls(self._config, self._facts)
+        if count is not None:
+            metrics.publish(aws.client("cloudwatch", self._config.region), self._config, count)
+
+    def _credentials(self) -> None:
+        confd.write_credentials(self._config)
+
+    def _hooks(self) -> Hooks:
+        return Hooks(aws.client("autoscaling", self._config.region), self._config, self._facts)

@@ -1,0 +1,98 @@
+"""Drain: no new calls, wait for those that are, leave, let the group terminate the machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent import log, paths
+from agent.errors import AgentError
+from agent.write import write
+
+SETTLE_S = 3.0  # lists reload, requests in progress end
+POLL_S = 2.0
+HEARTBEAT_S = 30.0  # well below the time limit of the hook
+REASON = "c4: draining"
+
+
+class Consul(Protocol):
+    """What a drain needs of `agent.local_consul.LocalConsul`."""
+
+    def maintenance(self, enable: bool, reason: str) -> None: ...
+    def deregister(self) -> None: ...
+    def leave(self) -> None: ...
+
+
+class Hooks(Protocol):
+    """What a drain needs of `agent.hooks.Hooks`."""
+
+    def complete(self, hook: str) -> None: ...
+    def heartbeat(self, hook: str) -> None: ...
+
+
+@dataclass
+class Drain:
+    """One drain. `run` may be repeated after a restart of the agent: it goes on, not anew."""
+
+    consul: Consul
+    hooks: Hooks
+    hook: str
+    limit_s: float
+    active_calls: Callable[[], int | None]
+    state: Path = paths.DRAIN
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self) -> None:
+        """Drain, then complete the hook. What fails is logged and does not keep the machine."""
+        started = self._started()
+        log.info("drain", limit_s=self.limit_s, since_s=round(self.clock() - started))
+        self._attempt("maintenance", lambda: self.consul.maintenance(True, REASON))
+        self.sleep(SETTLE_S)
+        self._wait(started + self.limit_s)
+        self._attempt("deregistration", self.consul.deregister)
+        self._attempt("leave", self.consul.leave)
+        self._attempt("completion", lambda: self.hooks.complete(self.hook))
+
+    def _started(self) -> float:
+        try:
+            return float(json.loads(self.state.read_text(encoding="utf-8"))["started"])
+        except (OSError, ValueError, KeyError, TypeError):
+            now = self.clock()
+            write(self.state, json.dumps({"started": now}))
+            return now
+
+    def _wait(self, end: float) -> None:
+        beat = self.clock() + HEARTBEAT_S
+        while True:
+            active = self._active()
+            if active == 0:
+                log.info("drained")
+                return
+            if self.clock() >= end:
+                log.warning("drain limit passed", active_calls=active)
+                return
+            if self.clock() >= beat:
+                self._attempt("heartbeat", lambda: self.hooks.heartbeat(self.hook))
+                beat = self.clock() + HEARTBEAT_S
+            self.sleep(POLL_S)
+
+    def _active(self) -> int | None:
+        """Active calls; None when nobody knows, which is waited for like a call."""
+        try:
+            active = self.active_calls()
+        except AgentError as error:
+            log.warning("drain cannot count", error=error)
+            return None
+        return 0 if active is None else active
+
+    @staticmethod
+    def _attempt(what: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except AgentError as error:
+            log.error("drain step failed", step=what, error=error)

@@ -1,0 +1,79 @@
+"""The lists that Kamailio follows: what a good one looks like, and how it is handed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class ListRefused(Exception):
+    """A rendered list that must not replace the last good one; the message says why."""
+
+
+@dataclass(frozen=True)
+class ListKind:
+    """How one list is checked, and the RPC by which Kamailio takes it."""
+
+    check: Callable[[str], None]
+    rpc: tuple[str, ...]
+
+
+_DESTINATION = re.compile(
+    r"(?P<set>\d+) sips?:[0-9A-Za-z.-]+:\d{1,5}(;[a-z]+=[a-z]+)* \d+ \d+( [0-9A-Za-z._=;-]+)?"
+)
+_RTPENGINE = re.compile(r"\d+:\d+:udp\\:[0-9.]+\\:\d{1,5}:\d+:[01]:\d+")
+_HTABLE = re.compile(r"\d+:[^:]+:\d:\d:(?:[^:\\]|\\.)*:\d+")
+NEW_CALLS = "1"  # dispatcher set of routers that take new calls; an SBC without any is useless
+
+
+def _lines(text: str) -> list[str]:
+    stripped = (line.strip() for line in text.splitlines())
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def _check_each(lines: list[str], pattern: re.Pattern[str]) -> None:
+    for line in lines:
+        if not pattern.fullmatch(line):
+            raise ListRefused(f"line {line!r} is malformed")
+
+
+def check_dispatcher(text: str) -> None:
+    """At least one destination for new calls, and no malformed line.
+
+    Kamailio answers Ok to an empty file and drops every destination; it skips a malformed
+    line and says Ok as well.
+    """
+    lines = _lines(text)
+    _check_each(lines, _DESTINATION)
+    if not any(line.split()[0] == NEW_CALLS for line in lines):
+        raise ListRefused(f"no destination in set {NEW_CALLS}")
+
+
+def check_table(text: str, pattern: re.Pattern[str]) -> None:
+    """A db_text table: the line of columns, then at least one well-formed row."""
+    head, *rows = _lines(text) or [""]
+    if not head.startswith("id("):
+        raise ListRefused(f"first line {head!r} does not name the columns")
+    _check_each(rows, pattern)
+    if not rows:
+        raise ListRefused("no row")
+
+
+def check_rtpengine(text: str) -> None:
+    """At least one rtpengine: a reload of an empty table says Ok and drops all nodes."""
+    check_table(text, _RTPENGINE)
+
+
+def check_confd(text: str) -> None:
+    """At least one router-confd beside the row that counts them."""
+    check_table(text, _HTABLE)
+    if len(_lines(text)) < 3:
+        raise ListRefused("no router-confd")
+
+
+LISTS: dict[str, ListKind] = {
+    "dispatcher.list": ListKind(check_dispatcher, ("dispatcher.reload",)),
+    "rtpengine": ListKind(check_rtpengine, ("rtpengine.reload",)),
+    "router-confd": ListKind(check_confd, ("htable.reload", "confd")),
+}
