@@ -70,7 +70,6 @@ POSTGRES_PORT: Final = 5432  # router-confd -> PostgreSQL, TCP with TLS
 CONSUL_RPC_PORT: Final = 8300  # servers
 CONSUL_SERF_PORT: Final = 8301  # everybody, TCP and UDP
 CONSUL_HTTP_PORT: Final = 8500  # loopback only
-CONSUL_GRPC_PORT: Final = 8502
 CONSUL_DNS_PORT: Final = 8600  # loopback only
 AGENT_METRICS_PORT: Final = 9100  # agent: answers Consul's checks, metrics, TCP
 

@@ -1,0 +1,48 @@
+"""Is the generated documentation that of the present code?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli import docs
+from settings import Deployment, facts
+
+
+def test_generated_documentation_is_fresh() -> None:
+    assert docs.write(check=True) == [], "run: make docs"
+
+
+def test_every_setting_is_documented() -> None:
+    page = docs.settings_page()
+
+    for name, info in Deployment.model_fields.items():
+        assert f"| `{name}` |" in page
+        assert info.description
+
+
+def test_every_port_is_documented_with_its_use() -> None:
+    page = docs.ports_page()
+
+    ports = [name for name in vars(facts) if "_PORT" in name]
+    assert ports
+    for name in ports:
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert line.split("|")[3].strip(), f"{name}: settings/facts.py does not say its use"
+
+
+def test_stale_file_is_reported_and_left_alone_by_check(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(
+        "<!-- begin architecture: made by `make docs` -->\nold\n<!-- end architecture -->\n"
+    )
+    assert "README.md" in docs.write(check=True, root=tmp_path)
+    assert "old" in (tmp_path / "README.md").read_text()
+
+    assert "docs/settings.md" in docs.write(root=tmp_path)
+    assert docs.write(check=True, root=tmp_path) == []
+
+
+def test_readme_without_the_block_is_an_error() -> None:
+    with pytest.raises(ValueError, match="architecture"):
+        docs.replace_block("no markers", "architecture", "picture")
