@@ -1,0 +1,114 @@
+"""One deployment on a local cloud named `test`, shared by all end-to-end tests.
+
+It is brought up once, every test finds it healthy, and it is removed at the end. When a test
+fails, the machines' journals are saved and the folder's name is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import settings
+from cli.board import Board
+from cli.cluster import Cluster
+from cli.demo.calls import Exchange
+from cli.demo.deploy import deploy
+from cli.demo.internet import Internet, provision
+from lab.api import Lab
+from settings import Tenant
+from settings.load import ROOT, deployment_path
+
+LAB = "test"
+LOGS = Path(os.environ.get("C4_E2E_LOGS", ROOT / ".e2e-logs"))
+
+
+@dataclass(frozen=True)
+class World:
+    """The running deployment and the internet around it."""
+
+    cluster: Cluster
+    tenant: Tenant
+    internet: Internet
+    exchange: Exchange
+
+    @property
+    def lab(self) -> Lab:
+        return self.cluster.lab
+
+
+@pytest.fixture(scope="session")
+def deployed() -> Iterator[World]:
+    """The demo deployment, all checks passing, routing data in place."""
+    chosen = settings.load("demo")
+    lab = Lab(name=LAB)
+    lab.down()  # what an interrupted run may have left
+    cluster = Cluster(lab, chosen)
+    tenant = chosen.tenants[0]
+    console = Console(stderr=True, force_terminal=False)
+    try:
+        with (
+            Board(console, LOGS / "deploy.log") as board,
+            ThreadPoolExecutor(thread_name_prefix="apply") as pool,
+        ):
+            deploying = deploy(board, pool, lab, chosen, deployment_path("demo"))
+            with board.step("Consul checks") as step:
+                cluster.wait_healthy(step.say, check=deploying.check)
+            internet = Internet.of(lab)
+            with board.step("routing data") as step:
+                step.say(provision(cluster, tenant))
+        deploying.check()
+        with Exchange(cluster, tenant, internet, LOGS / "calls") as exchange:
+            yield World(cluster, tenant, internet, exchange)
+    except Exception:
+        save_logs(cluster, "deployment")
+        raise
+    finally:
+        if os.environ.get("C4_E2E_KEEP") != "1":
+            lab.down()
+
+
+@pytest.fixture
+def world(deployed: World) -> World:
+    """The deployment, after whatever the last test did to it has healed."""
+    deployed.cluster.wait_healthy(lambda _: None, timeout=120, check=lambda: None)
+    return deployed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if getattr(report, "failed", False) and report.when == "call":  # type: ignore[attr-defined]
+        world = getattr(item, "funcargs", {}).get("deployed") or getattr(item, "funcargs", {}).get(
+            "world"
+        )
+        if isinstance(world, World):
+            folder = save_logs(world.cluster, item.name)
+            report.sections.append(("machines", f"journals of all machines: {folder}"))  # type: ignore[attr-defined]
+    return report  # type: ignore[return-value]
+
+
+def save_logs(cluster: Cluster, name: str) -> Path:
+    """Journals of all machines, and what Consul says; returns the folder."""
+    folder = LOGS / f"{time.strftime('%H%M%S')}-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for machine in cluster.lab.machines():
+        for title, command in {
+            "journal": ["journalctl", "--no-pager", "-b"],
+            "sockets": ["ss", "-tulpn"],
+        }.items():
+            path = folder / f"{machine.role}-{machine.instance_id}.{title}"
+            try:
+                done = cluster.lab.exec(machine, command, timeout=20)
+                path.write_text(done.stdout + done.stderr, encoding="utf-8")
+            except Exception as error:  # a dying machine must not hide the test's own failure
+                path.write_text(f"{error}\n", encoding="utf-8")
+    (folder / "consul").write_text(f"{cluster.health().summary}\n", encoding="utf-8")
+    return folder

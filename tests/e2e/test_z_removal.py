@@ -1,0 +1,56 @@
+"""Does removing the local cloud leave anything behind? Runs last: it removes the deployment."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.api import Lab
+from tests.e2e.conftest import LAB, World
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def _namespaces() -> list[str]:
+    done = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if line.startswith(f"c4-{LAB}-")]
+
+
+def _mounts(lab: Lab) -> list[str]:
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return [line for line in mounts if str(lab.directory) in line or f"c4-{LAB}-" in line]
+
+
+def _processes(instances: set[str], lab: Lab) -> list[str]:
+    """Command lines that name the lab's folder, a namespace or a machine of it."""
+    words = {*instances, str(lab.directory), f"c4-{LAB}-"}
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if any(word in text for word in words):
+            found.append(f"{path.parent.name}: {text}")
+    return found
+
+
+def _cgroups() -> list[Path]:
+    return [path for path in Path("/sys/fs/cgroup").rglob(f"*c4-lab-{LAB}*") if path.is_dir()]
+
+
+def test_removal_leaves_no_namespace_mount_machine_or_process(deployed: World) -> None:
+    lab = deployed.lab
+    instances = {machine.instance_id for machine in lab.machines()}
+    assert instances and _namespaces() and _processes(instances, lab), "nothing to remove"
+
+    lab.down()
+
+    assert not lab.running
+    assert _namespaces() == []
+    assert _mounts(lab) == []
+    assert _processes(instances, lab) == []
+    assert _cgroups() == []
+    assert not lab.directory.exists()
