@@ -60,15 +60,16 @@ def apply(
     return True
 
 
-def pending(names: tuple[str, ...], places: Places = Places()) -> list[str]:
-    """Lists that were rendered, but that Kamailio has not taken."""
-    found = []
+def pending(names: tuple[str, ...], places: Places = Places()) -> dict[str, str]:
+    """Digest of each list that was rendered, but that Kamailio has not taken."""
+    found = {}
     for name in names:
         rendered = places.rendered / name
         if not rendered.exists():
             continue
-        if _applied(places, name) != _digest(rendered.read_text(encoding="utf-8")):
-            found.append(name)
+        digest = _digest(rendered.read_text(encoding="utf-8"))
+        if _applied(places, name) != digest:
+            found[name] = digest
     return found
 
 

@@ -68,7 +68,9 @@ class Config(Model):
     region: str
     kind: Kind
     group: str = Field(description="autoscaling group of the instance")
-    service: str | None = Field(description="id and name of the Consul service; None on servers")
+    service: str | None = Field(
+        default=None, description="id and name of the Consul service; None on servers"
+    )
     tags: dict[str, str] = Field(description="EC2 tags of the instance and of its Elastic IPs")
     public_address: bool = Field(description="claim an Elastic IP by `tags` at boot")
     ports: Ports

@@ -51,6 +51,7 @@ class Daemon:
         self._consul = consul
         self._launched = False
         self._spot: bool | None = None
+        self._refused: dict[str, str] = {}
 
     def run(self) -> None:
         """Serve until the group wants the instance to stop; then drain, and serve on."""
@@ -107,11 +108,16 @@ class Daemon:
 
     def _lists(self) -> None:
         """Hand over lists that Kamailio did not take at their time, e.g. while it started."""
-        for name in apply.pending(self._config.lists):
+        for name, digest in apply.pending(self._config.lists).items():
+            if self._refused.get(name) == digest:
+                continue
             try:
                 apply.apply(name)
-            except (apply.RpcFailed, apply.ListRefused) as error:
+            except apply.RpcFailed as error:
                 log.warning("list not applied", list=name, error=error)
+            except (apply.ListRefused, AgentError) as error:
+                self._refused[name] = digest  # said once; another rendering is another try
+                log.warning("list refused", list=name, error=error)
 
     def _metrics(self) -> None:
         count = active.calls(self._config, self._facts)

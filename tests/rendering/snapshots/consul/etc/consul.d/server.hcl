@@ -1,0 +1,48 @@
+# Consul server, one per zone.
+# Consul agent of an instance. The node's own facts are in node.json; secrets and the service
+# definition, which c4-boot completes, are in /run/c4/consul.
+datacenter           = "demo"
+data_dir             = "/var/lib/consul"
+client_addr          = "127.0.0.1"
+disable_update_check = true
+
+retry_join     = ["provider=aws region=eu-central-1 tag_key=c4:consul tag_value=demo"]
+retry_interval = "1s"
+
+# An instance that stops says so; one that dies is found by gossip.
+leave_on_terminate = true
+reconnect_timeout  = "8h"
+
+ports {
+  http     = 8500
+  dns      = 8600
+  server   = 8300
+  serf_lan = 8301
+  serf_wan = -1
+  grpc     = -1
+  grpc_tls = -1
+}
+
+# A dead machine must leave every list within 5 s: a probe fails after 0.25 s, its indirect
+# repetition within the same 0.5 s, and suspicion lasts 3 * log10(nodes) * 0.5 s.
+gossip_lan {
+  gossip_interval = "100ms"
+  probe_interval  = "500ms"
+  probe_timeout   = "250ms"
+  suspicion_mult  = 3
+}
+
+server           = true
+bootstrap_expect = 3
+
+# A new leader within seconds: routing follows the catalogue.
+performance {
+  raft_multiplier = 1
+}
+
+# The group replaces a dead server; it must not count towards the quorum until then.
+autopilot {
+  cleanup_dead_servers      = true
+  last_contact_threshold    = "2s"
+  server_stabilization_time = "2s"
+}

@@ -1,0 +1,29 @@
+# consul-template: lists of the tenant's services, validated and swapped in by `c4-agent apply`.
+# When Consul has no leader, queries fail and are repeated; what is rendered stays.
+consul {
+  address = "127.0.0.1:8500"
+
+  retry {
+    attempts    = 0
+    backoff     = "250ms"
+    max_backoff = "2s"
+  }
+}
+
+max_stale   = "10m"
+kill_signal = "SIGTERM"
+log_level   = "warn"
+
+template {
+  source      = "/etc/c4/lists/dispatcher.list.ctmpl"
+  destination = "/run/c4/rendered/dispatcher.list"
+  perms       = 0644
+  command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "dispatcher.list"]
+}
+
+template {
+  source      = "/etc/c4/lists/dmq.ctmpl"
+  destination = "/run/c4/rendered/dmq"
+  perms       = 0644
+  command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "dmq"]
+}

@@ -1,0 +1,153 @@
+"""Does EC2 accept the user data, and does it carry nothing that it must not carry?"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import email
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rendering import instance_files, mime, user_data
+from rendering.files import File
+from rendering.user_data import TerraformInterpolation, UserData, UserDataTooLarge
+from settings import Deployment
+from settings.facts import USER_DATA_LIMIT, Tier
+
+# Words that only a value of a secret would follow; names and paths of secrets are no secrets.
+_SECRET = re.compile(
+    r"""(?ix)  (?:password|passwd|secret_key|api_key|encryption_key|gossip_key|token|encrypt)
+        ["']? \s* [:=] \s* ["']? [A-Za-z0-9+/_-]{12,}"""
+)
+_KEY_BLOCK = re.compile(r"-----BEGIN|AKIA[0-9A-Z]{16}")
+
+
+def _parts(data: UserData) -> dict[str, str]:
+    message = email.message_from_bytes(gzip.decompress(base64.b64decode(data.encoded)))
+    parts = {}
+    for part in message.walk():
+        if part.is_multipart():
+            continue
+        payload = part.get_payload(decode=True)
+        assert isinstance(payload, bytes)
+        parts[str(part.get_filename())] = payload.decode()
+    return parts
+
+
+def test_user_data_is_within_the_limit_of_ec2(rendered: UserData) -> None:
+    assert rendered.size == len(base64.b64decode(rendered.encoded))
+    assert rendered.size < USER_DATA_LIMIT
+
+
+def test_user_data_has_nothing_that_terraform_replaces(rendered: UserData) -> None:
+    assert "${" not in rendered.mime
+    assert "%{" not in rendered.mime
+
+
+def test_user_data_carries_no_secret(rendered: UserData) -> None:
+    for file in rendered.files:
+        assert not _SECRET.search(file.content), file.path
+        assert not _KEY_BLOCK.search(file.content), file.path
+
+
+@pytest.mark.parametrize(
+    "leak",
+    ['"encrypt": "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="', "password=correct-horse-battery"],
+)
+def test_the_search_for_secrets_finds_one(leak: str) -> None:
+    assert _SECRET.search(leak)
+
+
+def test_equal_settings_give_equal_bytes(deployment: Deployment) -> None:
+    tenant = deployment.tenants[0]
+    first = user_data.for_tier(deployment, tenant, Tier.SBC).encoded
+    assert user_data.for_tier(deployment, tenant, Tier.SBC).encoded == first
+
+
+def test_every_file_arrives_as_it_was_rendered(rendered: UserData) -> None:
+    """Through MIME, gzip and YAML: the bytes that cloud-init will write."""
+    arrived = {}
+    for text in _parts(rendered).values():
+        for entry in yaml.safe_load(text)["write_files"]:
+            arrived[entry["path"]] = entry
+    assert arrived.keys() == {file.path for file in rendered.files}
+    for file in rendered.files:
+        entry = arrived[file.path]
+        assert entry["content"] == file.content
+        assert (entry["permissions"], entry["owner"]) == (file.mode, file.owner)
+
+
+def test_awkward_text_survives_the_transport() -> None:
+    files = [
+        File("/a", "  leading blanks\n\ttab\nend without newline"),
+        File("/b", "trailing blanks  \n\n\n"),
+        File("/c", "- key: {{ range }}\n# comment: 'quoted' \"twice\"\n"),
+        File("/d", ""),
+    ]
+    assert [e["content"] for e in yaml.safe_load(mime.write_files(files))] == [
+        f.content for f in files
+    ]
+
+
+def test_only_the_facts_part_goes_through_jinja(rendered: UserData) -> None:
+    """consul-template's braces must reach the instance as they are."""
+    jinja = {name for name, text in _parts(rendered).items() if text.startswith("## template")}
+    assert jinja == {"facts.yaml"}
+    facts = _parts(rendered)["facts.yaml"]
+    # A block tag would swallow the newline behind it (trim_blocks), and join two lines.
+    assert "{%" not in facts.removeprefix("## template: jinja\n")
+
+
+def test_the_services_are_started_without_waiting(rendered: UserData) -> None:
+    base = yaml.safe_load(_parts(rendered)["base.yaml"])
+    assert ["systemctl", "start", "--no-block", "c4.target"] in base["runcmd"]
+
+
+def test_too_much_user_data_is_refused_with_its_size(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = "".join(f"{i * 7919 % 104729:x}" for i in range(20_000))
+    extra = (File("/etc/c4/noise", noise),)
+    monkeypatch.setattr(instance_files, "tier_files", lambda *_: extra)
+    with pytest.raises(UserDataTooLarge, match=r"rtp has \d+ bytes .* 16384; .*/etc/c4/noise"):
+        user_data.for_tier(deployment, deployment.tenants[0], Tier.RTP)
+
+
+def test_a_terraform_interpolation_is_refused_with_its_file(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = (File("/etc/c4/bad", "password = ${var.password}\n"),)
+    monkeypatch.setattr(instance_files, "tier_files", lambda *_: extra)
+    with pytest.raises(TerraformInterpolation, match="/etc/c4/bad"):
+        user_data.for_tier(deployment, deployment.tenants[0], Tier.RTP)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("path", "etc/x"), ("path", "/a/../b"), ("mode", "644"), ("owner", "root")]
+)
+def test_a_file_that_cloud_init_would_misread_is_refused(field: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{field}: '{value}'"):
+        dataclasses.replace(File("/a", ""), **{field: value})
+
+
+def test_tenants_do_not_share_names(deployment: Deployment) -> None:
+    other = deployment.tenants[0].model_copy(update={"name": "globex"})
+    text = user_data.for_tier(deployment, other, Tier.ROUTER).mime
+    assert "globex-router" in text
+    assert "acme" not in text
+
+
+def test_the_agent_on_the_instance_understands_its_configuration(
+    rendered: UserData, tmp_path: Path
+) -> None:
+    from agent import config
+
+    path = tmp_path / "agent.json"
+    path.write_text(next(f.content for f in rendered.files if f.path == "/etc/c4/agent.json"))
+    loaded = config.load(path)
+    assert json.loads(path.read_text())["group"] == loaded.group
