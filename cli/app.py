@@ -51,7 +51,7 @@ def docs(
     check: Annotated[bool, typer.Option(help="change nothing; fail when a file is stale")] = False,
 ) -> None:
     """Write the documentation that comes from the code."""
-    from cli import docs as generator
+    import cli.docs as generator
 
     stale = generator.write(check=check)
     for path in stale:
@@ -68,7 +68,7 @@ def main() -> NoReturn:
 
     app.add_typer(demo_app, name="demo")
     try:
-        app()
+        app(prog_name="c4")
     except settings.SettingsError as error:
         _fail(str(error), "", BAD_INPUT)
     except CliError as error:

@@ -24,6 +24,7 @@ from settings.facts import (
 )
 
 POLL_S = 0.5
+ROUTER_VARIABLE = "router"  # dialog variable of the SBC (kamailio/sbc.cfg.j2)
 _PACKETS = re.compile(r"^rtpengine_packets_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 CONSUL_SERVICE = "consul"  # the servers themselves, as Consul lists them
 
@@ -174,10 +175,9 @@ class Cluster:
         routers = {m.private_ip: m for m in self.machines(tenant.name, Tier.ROUTER.value)}
         for sbc in self.machines(tenant.name, Tier.SBC.value):
             done = self.lab.exec(sbc, ["kamcmd", "dlg.list"], timeout=10)
-            for line in kamcmd.dialog(done.stdout, call_id).splitlines():
-                # the dialog's variable with the router chosen for the call
-                if "primary" in line and kamcmd.host_of(line) in routers:
-                    return routers[kamcmd.host_of(line)]
+            chosen = kamcmd.variable(kamcmd.dialog(done.stdout, call_id), ROUTER_VARIABLE)
+            if kamcmd.host_of(chosen) in routers:
+                return routers[kamcmd.host_of(chosen)]
         return None
 
     # --- rtpengine -----------------------------------------------------------------------

@@ -66,3 +66,9 @@ def dialog(text: str, call_id: str) -> str:
         if call_id in text[begin:end]:
             return text[begin:end]
     return ""
+
+
+def variable(dialog_text: str, name: str) -> str:
+    """Value of a dialog variable in the block of a dialog; empty when it is not set."""
+    match = re.search(rf"^\s*{re.escape(name)}:\s*(\S+)", dialog_text, re.MULTILINE)
+    return match.group(1) if match else ""

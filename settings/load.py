@@ -19,7 +19,7 @@ DEFAULT_DEPLOYMENT = "demo"
 ENVIRONMENT_VARIABLE = "C4_DEPLOYMENT"
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: raising sets __traceback__
 class SettingsError(Exception):
     """A deployment's file that cannot be used; `str()` is what the user should read."""
 

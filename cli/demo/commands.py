@@ -12,6 +12,7 @@ import settings
 from cli.board import Board
 from cli.cluster import Cluster
 from cli.demo import report
+from cli.demo.deploy import log_file
 from cli.demo.internet import Internet
 from cli.demo.up import call_tenant, up, verdict
 from cli.errors import BAD_INPUT, CliError
@@ -75,7 +76,7 @@ def calls_command(
     """Place the demo's calls again."""
     cluster = _running(lab, deployment)
     internet = Internet.of(cluster.lab)
-    with Board(console, cluster.lab.directory / "demo.log") as board:
+    with Board(console, log_file(cluster.lab)) as board:
         reports = [
             call_tenant(board, cluster, tenant, internet, fault=fault)
             for tenant in cluster.deployment.tenants
@@ -133,12 +134,12 @@ def _running(lab: str, deployment: str | None) -> Cluster:
 
 def _choose(cluster: Cluster, name: str) -> Machine:
     """A machine by instance id, address, role or tenant/role; of several the first."""
-    machines = sorted(cluster.lab.machines(), key=lambda m: (m.tenant or "", m.role, m.private_ip))
+    machines = cluster.lab.machines()
     for machine in machines:
         names = {machine.instance_id, machine.private_ip, machine.role}
         if name in names or name == f"{machine.tenant}/{machine.role}":
             return machine
-    known = sorted({machine.role for machine in machines})
+    known = sorted({machine.role or "" for machine in machines})
     raise CliError(
         f"{name!r}: no such machine",
         f"roles: {', '.join(known)}; instances: ./c4 demo status",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cli.board import Board
 from cli.errors import CliError
+from image import layers
 from lab.api import Lab
 from settings import Deployment
 from settings.load import ENVIRONMENT_VARIABLE, ROOT
@@ -18,6 +19,11 @@ from settings.load import ENVIRONMENT_VARIABLE, ROOT
 NETWORK_STACK = "network"
 CONSUL_STACK = "consul"
 SYNTH_TIMEOUT_S = 300
+
+
+def log_file(lab: Lab) -> Path:
+    """Where the commands write what they do; it outlives the lab's own folder."""
+    return lab.names.state.with_name(f"{lab.names.lab}.log")
 
 
 def synth(deployment_file: Path, outdir: Path) -> None:
@@ -70,12 +76,14 @@ def deploy(
 
     Terraform waits for things that the calls need not wait for (a minute for the database).
     """
-    outdir = lab.directory / "cdktf.out"
+    with board.step("machine image") as step:
+        layers.build(step.say)
+    with board.step("local cloud") as step:
+        lab.up(step.say)
+    outdir = lab.names.state / "cdktf.out"
     with board.step("Terraform's JSON (synth)") as step:
         synth(deployment_file, outdir)
         step.say(f"{len(deployment.tenants) + 2} stacks in {outdir}")
-    with board.step("local cloud") as step:
-        lab.up(step.say)
 
     def apply(stack: str) -> None:
         with board.step(f"terraform apply {stack}") as step:

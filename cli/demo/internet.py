@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from cli.cluster import Cluster
 from cli.demo.provision import Pbx, Plan
 from cli.errors import CliError
-from lab.api import Host, Lab
+from lab.api import Lab
+from lab.hosts import Host
 from settings import Tenant
 from settings.facts import CONFD_API_PORT, Tier, secret_name
 from settings.load import ROOT

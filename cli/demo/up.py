@@ -12,11 +12,10 @@ from cli.board import Board
 from cli.cluster import Cluster, Health
 from cli.demo import report
 from cli.demo.calls import Exchange
-from cli.demo.deploy import Deploying, deploy
+from cli.demo.deploy import Deploying, deploy, log_file
 from cli.demo.fault import kill_router
 from cli.demo.internet import Internet, provision
 from lab.api import Lab
-from lab.image import ensure_image
 from settings import Deployment, Tenant
 
 VOICE_SECONDS = 5
@@ -31,11 +30,9 @@ def up(
     """
     began = time.monotonic()
     cluster = Cluster(lab, deployment)
-    log = lab.directory / "demo.log"
+    log = log_file(lab)
     reports: list[report.TenantReport] = []
     with Board(console, log) as board, ThreadPoolExecutor(thread_name_prefix="apply") as pool:
-        with board.step("machine image") as step:
-            ensure_image(step.say)
         deploying = deploy(board, pool, lab, deployment, deployment_file)
         try:
             with board.step("Consul checks") as step:
@@ -55,7 +52,7 @@ def up(
     lines = [
         f"from the command to all checks passing: {setup_s:.0f} s; with all calls: {total_s:.0f} s"
     ]
-    report.show(console, cluster, health, reports, lines, report.further(lab.name, str(log)))
+    report.show(console, cluster, health, reports, lines, report.further(lab.names.lab, str(log)))
     return verdict(console, health, reports)
 
 
@@ -64,7 +61,7 @@ def call_tenant(
 ) -> report.TenantReport:
     """Every kind of call of the demo through one tenant."""
     result = report.TenantReport(tenant.name)
-    folder = cluster.lab.directory / "calls" / tenant.name
+    folder = cluster.lab.names.state / "calls" / tenant.name
     with board.step(f"{tenant.name}: routing data in router-confd") as step:
         step.say(provision(cluster, tenant))
     with Exchange(cluster, tenant, internet, folder) as exchange:

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -16,9 +17,7 @@ SIP_PORTS = "5000-5999"
 class Host(Protocol):
     """A host of the lab (`lab.api.Host`)."""
 
-    address: str
-
-    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]: ...
+    def run(self, args: Sequence[str | Path]) -> subprocess.CompletedProcess[str]: ...
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from cli.sip.scenarios import Callee, Caller
 
@@ -22,9 +22,10 @@ EXIT_ALL_CALLS_OK = 0
 class Host(Protocol):
     """A host of the lab (`lab.api.Host`): a network namespace with one address."""
 
-    address: str
+    @property
+    def address(self) -> str: ...
 
-    def popen(self, command: Sequence[str], **options: object) -> subprocess.Popen[str]: ...
+    def popen(self, args: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]: ...
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def world(deployed: World) -> World:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield
-    if getattr(report, "failed", False) and report.when == "call":  # type: ignore[attr-defined]
+    if getattr(report, "failed", False) and report.when == "call":
         world = getattr(item, "funcargs", {}).get("deployed") or getattr(item, "funcargs", {}).get(
             "world"
         )

@@ -20,12 +20,12 @@ def _namespaces() -> list[str]:
 
 def _mounts(lab: Lab) -> list[str]:
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-    return [line for line in mounts if str(lab.directory) in line or f"c4-{LAB}-" in line]
+    return [line for line in mounts if str(lab.names.state) in line or f"c4-{LAB}-" in line]
 
 
 def _processes(instances: set[str], lab: Lab) -> list[str]:
     """Command lines that name the lab's folder, a namespace or a machine of it."""
-    words = {*instances, str(lab.directory), f"c4-{LAB}-"}
+    words = {*instances, str(lab.names.state), f"c4-{LAB}-"}
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -53,4 +53,4 @@ def test_removal_leaves_no_namespace_mount_machine_or_process(deployed: World) -
     assert _mounts(lab) == []
     assert _processes(instances, lab) == []
     assert _cgroups() == []
-    assert not lab.directory.exists()
+    assert not lab.names.state.exists()

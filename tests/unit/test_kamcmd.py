@@ -41,7 +41,7 @@ DIALOGS = """{
 \tcall-id: 1-aaa@198.51.100.10
 \tvariables: {
 \t\t{
-\t\t\tprimary: sip:10.40.64.4:5070
+\t\t\trouter: sip:10.40.64.4:5070
 \t\t}
 \t}
 }
@@ -79,7 +79,8 @@ def test_statistic_is_found_by_its_whole_name() -> None:
 def test_dialog_is_the_block_of_that_call_only() -> None:
     block = kamcmd.dialog(DIALOGS, "1-aaa@198.51.100.10")
 
-    assert "10.40.64.4" in block
+    assert kamcmd.variable(block, "router") == "sip:10.40.64.4:5070"
+    assert kamcmd.variable(block, "router2") == ""
     assert "1-bbb" not in block
     assert kamcmd.dialog(DIALOGS, "1-ccc@198.51.100.10") == ""
 

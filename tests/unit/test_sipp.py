@@ -33,8 +33,8 @@ class Loopback:
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
-        return subprocess.Popen(command, text=True, **options)
+    def popen(self, args: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(args, text=True, **options)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=repr)
