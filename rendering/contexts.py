@@ -1,0 +1,82 @@
+"""Context of the Kamailio templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from settings import facts
+from settings.facts import Segment, Tier
+from settings.models import Deployment, KamailioSize, Sip, Tenant
+
+# Every node numbers its dialogs from its own start; the step leaves room for every address of a
+# VPC (/16, the largest that AWS allows).
+NODE_ID_STEP = 65_536
+TITLES = {Tier.SBC: "Session border controller", Tier.ROUTER: "Router"}
+
+
+@dataclass(frozen=True)
+class SipPorts:
+    """Ports on which Kamailio listens."""
+
+    sip: int = facts.SIP_PORT
+    sips: int = facts.SIPS_PORT
+    internal: int = facts.SIP_INTERNAL_PORT
+    dmq: int = facts.DMQ_PORT
+    http: int = facts.KAMAILIO_HTTP_PORT
+
+
+@dataclass(frozen=True)
+class KamailioContext:
+    """What the templates under `kamailio/` may use, for one tier of one tenant."""
+
+    tier: str
+    title: str
+    tenant: str
+    name: str  # logical host name of the tier, resolved by nobody
+    ports: SipPorts
+    sip: Sip
+    workers: int  # processes per UDP socket
+    tcp_workers: int
+    lookup_workers: int  # processes that ask router-confd
+    own_network: str  # addresses that peers of the tier may have
+    sbc_network: str  # addresses that SBCs may have
+    set_new: int  # dispatcher set of routers that take new calls
+    set_all: int  # dispatcher set of routers that may still hold calls
+    algorithm: int
+    node_id_step: int
+    service: str  # Consul service names
+    router_service: str
+    rtp_service: str
+    confd_service: str
+    confd_port: int
+
+    @classmethod
+    def of(cls, deployment: Deployment, tenant: Tenant, tier: Tier) -> KamailioContext:
+        """Context of a tier that runs Kamailio; any other tier is a `ValueError`."""
+        size = tenant.size(tier)
+        if not isinstance(size, KamailioSize):
+            raise ValueError(f"tier: {tier} runs no Kamailio; sbc and router do")
+        segments = deployment.network.segments
+        networks = {Segment.EDGE: str(segments.edge), Segment.INTERNAL: str(segments.internal)}
+        return cls(
+            tier=tier.value,
+            title=TITLES[tier],
+            tenant=tenant.name,
+            name=facts.record_route_name(tenant.name, tier),
+            ports=SipPorts(),
+            sip=tenant.sip,
+            workers=size.workers,
+            tcp_workers=max(2, size.workers),
+            lookup_workers=max(2, size.workers),
+            own_network=networks[tier.segment],
+            sbc_network=networks[Tier.SBC.segment],
+            set_new=facts.DISPATCHER_SET_NEW,
+            set_all=facts.DISPATCHER_SET_ALL,
+            algorithm=tenant.sip.dispatch.kamailio_id,
+            node_id_step=NODE_ID_STEP,
+            service=facts.service_name(tenant.name, tier),
+            router_service=facts.service_name(tenant.name, Tier.ROUTER),
+            rtp_service=facts.service_name(tenant.name, Tier.RTP),
+            confd_service=facts.service_name(tenant.name, Tier.CONFD),
+            confd_port=facts.CONFD_KAMAILIO_PORT,
+        )

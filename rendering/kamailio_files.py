@@ -1,0 +1,53 @@
+"""The Kamailio files of an instance."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rendering.contexts import KamailioContext
+from rendering.files import File
+from rendering.templates import render
+from settings.facts import Tier
+from settings.models import Deployment, Tenant
+
+# Lists that consul-template renders from the catalogue and `c4-agent apply` hands to Kamailio.
+LISTS: Final[dict[Tier, tuple[str, ...]]] = {
+    Tier.SBC: ("dispatcher.list", "dmq"),
+    Tier.ROUTER: ("rtpengine", "router-confd", "dmq"),
+}
+# What Kamailio finds at its first start, before any list was rendered: empty tables.
+_RTPENGINE = "id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)\n"
+_HTABLE = (
+    "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)\n"
+)
+_VERSION = "id(int,auto) table_name(string) table_version(int)\n0:rtpengine:1\n1:router-confd:2\n"
+INITIAL: Final[dict[Tier, dict[str, str]]] = {
+    Tier.SBC: {"dispatcher.list": "# no router is known yet\n"},
+    Tier.ROUTER: {"version": _VERSION, "rtpengine": _RTPENGINE, "router-confd": _HTABLE},
+}
+
+
+def kamailio_lists(tier: Tier) -> tuple[str, ...]:
+    """Names of the lists that an instance of `tier` follows; empty without Kamailio."""
+    return LISTS.get(tier, ())
+
+
+def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[File, ...]:
+    """Kamailio's configuration, its list templates and its initial lists.
+
+    Empty for a tier that runs no Kamailio.
+    """
+    if not tier.runs_kamailio:
+        return ()
+    context = KamailioContext.of(deployment, tenant, tier)
+    return (
+        File("/etc/kamailio/kamailio.cfg", render(f"kamailio/{tier}.cfg.j2", context)),
+        *(
+            File(
+                f"/etc/c4/lists/{name}.ctmpl",
+                render(f"kamailio/consul-template/{name}.ctmpl.j2", context),
+            )
+            for name in LISTS[tier]
+        ),
+        *(File(f"/etc/c4/initial/{name}", text) for name, text in INITIAL[tier].items()),
+    )

@@ -1,0 +1,177 @@
+"""A tenant's SIP plane in namespaces: two SBCs, two routers, two rtpengines, two router-confd
+stand-ins, and a caller and a callee on the internet side."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rendering.kamailio_files import kamailio_files
+from settings.facts import CONFD_KAMAILIO_PORT, DMQ_PORT, RTPENGINE_NG_PORT, SIP_INTERNAL_PORT, Tier
+from settings.load import load
+from settings.models import Deployment
+from tests.kamailio.confd_stub import ConfdStub, answer
+from tests.kamailio.netns import Network, network, run, socket_in
+from tests.kamailio.node import Node
+from tests.kamailio.sip import Agent
+
+PREFIX = "kt-"
+SBCS = {"sbc1": ("10.40.0.11", "203.0.113.11"), "sbc2": ("10.40.5.12", "203.0.113.12")}
+ROUTERS = {"rtr1": "10.40.64.21", "rtr2": "10.40.80.22"}
+RTPS = {"rtp1": ("10.40.16.31", "203.0.113.31"), "rtp2": ("10.40.21.32", "203.0.113.32")}
+CONFDS = ("10.40.65.41", "10.40.65.42")
+CALLER, CALLEE, CALLEE2 = "198.51.100.10", "198.51.100.20", "198.51.100.21"
+_ANNOUNCE = """
+import sys
+from agent.dmq import announce
+announce(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+"""
+_COLUMNS = (
+    "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
+)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5.0, what: str = "") -> float:
+    """Seconds until `condition` held; fails with `what` when it never does."""
+    start = time.monotonic()
+    while time.monotonic() < start + seconds:
+        if condition():
+            return time.monotonic() - start
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {what or condition}")
+
+
+class Cluster:
+    """Handles to everything; `start` brings it up as an instance's agent would."""
+
+    def __init__(self, net: Network, root: Path, work: Path, deployment: Deployment) -> None:
+        self.net, self.root, self.work = net, root, work
+        self.deployment, self.tenant = deployment, deployment.tenants[0]
+        self.nodes: dict[str, Node] = {}
+        self.agents: list[Agent] = []
+        namespace = net.host("confd", *CONFDS)
+        self.confds = [ConfdStub(namespace, a, CONFD_KAMAILIO_PORT) for a in CONFDS]
+        self._hosts: dict[str, str] = {}
+
+    def add(self, name: str, tier: Tier, address: str, public: str = "") -> Node:
+        """Boot one instance; its lists are still empty."""
+        work = self.work / name
+        work.mkdir()
+        namespace = self._hosts.get(address) or self.net.host(name, address)
+        self._hosts[address] = namespace
+        node = Node(name, namespace, address, self.root, work, public)
+        self.nodes[name] = node
+        if public:
+            self.net.associate(public, address)
+        if tier is Tier.RTP:
+            node.start_rtpengine(RTPENGINE_NG_PORT)
+            return node
+        node.install(kamailio_files(self.deployment, self.tenant, tier))
+        node.start_kamailio()
+        return node
+
+    def start(self) -> None:
+        for stub in self.confds:
+            stub.answer = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
+            stub.start()
+        for name, (address, public) in RTPS.items():
+            self.add(name, Tier.RTP, address, public)
+        for name, address in ROUTERS.items():
+            self.add(name, Tier.ROUTER, address)
+        for name, (address, public) in SBCS.items():
+            self.add(name, Tier.SBC, address, public)
+        self.apply_lists()
+
+    def tier(self, prefix: str) -> list[Node]:
+        return [n for name, n in self.nodes.items() if name.startswith(prefix) and n.process]
+
+    def apply_lists(self) -> None:
+        for sbc in self.tier("sbc"):
+            self.apply_dispatcher(sbc, [r.address for r in self.tier("rtr")])
+            self.apply_dmq(sbc, self.tier("sbc"))
+        for router in self.tier("rtr"):
+            self.apply_rtpengine(router, [r.address for r in self.tier("rtp")])
+            self.apply_confd(router, CONFDS)
+            self.apply_dmq(router, self.tier("rtr"))
+
+    def apply_dispatcher(
+        self, sbc: Node, new: Sequence[str], all_: Sequence[str] | None = None
+    ) -> None:
+        lines = [f"1 sip:{a}:{SIP_INTERNAL_PORT} 0 0 weight=50;rweight=50;duid={a}" for a in new]
+        lines += [
+            f"2 sip:{a}:{SIP_INTERNAL_PORT} 0 0 weight=50;rweight=50;duid={a}" for a in all_ or new
+        ]
+        (sbc.lists / "dispatcher.list").write_text("\n".join(lines) + "\n")
+        sbc.rpc("dispatcher.reload")
+
+    def apply_rtpengine(self, router: Node, addresses: Sequence[str]) -> None:
+        rows = ["id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)"]
+        for a in addresses:
+            low = int(ipaddress.IPv4Address(a)) & 0xFFFF
+            for set_id in (0, low):
+                rows.append(f"{len(rows)}:{set_id}:udp\\:{a}\\:{RTPENGINE_NG_PORT}:1:0:0")
+        (router.lists / "rtpengine").write_text("\n".join(rows) + "\n")
+        router.rpc("rtpengine.reload")
+
+    def apply_confd(self, router: Node, addresses: Sequence[str]) -> None:
+        head = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
+        rows = [head, f"0:n:0:0:{len(addresses)}:0"]
+        rows += [
+            f"{i + 1}:{i}:0:0:http\\://{a}\\:{CONFD_KAMAILIO_PORT}:0"
+            for i, a in enumerate(addresses)
+        ]
+        (router.lists / "router-confd").write_text("\n".join(rows) + "\n")
+        router.rpc("htable.reload", "confd")
+
+    def apply_dmq(self, node: Node, peers: Sequence[Node]) -> None:
+        uris = [f"sip:{p.address}:{DMQ_PORT}" for p in peers]
+        run(["ip", "netns", "exec", node.namespace, "python3", "-c", _ANNOUNCE, node.address,
+             str(DMQ_PORT), *uris])  # fmt: skip
+
+    def ua(self, address: str, port: int = 5060) -> Agent:
+        """A user agent on the internet side."""
+        if address not in self._hosts:
+            self._hosts[address] = self.net.host(f"ua{len(self._hosts)}", address)
+        agent = Agent(socket_in(self._hosts[address], socket.SOCK_DGRAM, (address, port)))
+        self.agents.append(agent)
+        return agent
+
+    def namespace_of(self, address: str) -> str:
+        return self._hosts[address]
+
+    def router_of(self, sbc: Node) -> Node:
+        """The router that carries the newest call, by the SBC's dialog variables."""
+        listed = [line.split("sip:")[1].split(":")[0] for line in sbc.rpc("dlg.list").splitlines()
+                  if line.strip().startswith("router: sip:")]  # fmt: skip
+        assert listed, sbc.rpc("dlg.list")
+        return next(n for n in self.tier("rtr") if n.address == listed[-1])
+
+    def close(self) -> None:
+        for agent in self.agents:
+            agent.close()
+        for stub in self.confds:
+            stub.stop()
+        for node in self.nodes.values():
+            node.kill()
+
+
+@contextmanager
+def cluster(root: Path, deployment: Deployment | None = None) -> Iterator[Cluster]:
+    """A running cluster; nothing of it is left afterwards."""
+    with tempfile.TemporaryDirectory(prefix="kt-", dir="/var/tmp") as work, network(PREFIX) as net:
+        Path(work).chmod(0o755)
+        made = Cluster(net, root, Path(work), deployment or load("demo"))
+        try:
+            made.start()
+            yield made
+        finally:
+            made.close()
+            if keep := os.environ.get("C4_KEEP_LOGS"):
+                for node in made.nodes.values():
+                    (Path(keep) / f"{node.name}.log").write_bytes(node.log.read_bytes())

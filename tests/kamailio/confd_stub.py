@@ -1,0 +1,93 @@
+"""Recorded answers of router-confd, for tests of Kamailio alone; the real one runs in tests/e2e."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import ThreadingMixIn
+from typing import Any
+
+from tests.kamailio.netns import socket_in
+
+
+class _Server(ThreadingMixIn, HTTPServer):
+    daemon_threads = True
+    stub: ConfdStub
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        stub = self.server.stub
+        time.sleep(stub.delay_s)
+        if self.path == "/1.0/kamailio/cdr":
+            stub.cdrs.append(body)
+            self._send(stub.status, {"success": True})
+            return
+        stub.requests.append(body)
+        self._send(stub.status, stub.answer)
+
+    def _send(self, status: int, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def answer(*destinations: str, uri: str = "sip:100@pbx.example", **auth: Any) -> dict[str, Any]:
+    """A successful routing answer over these destinations, in order."""
+    return {
+        "auth": {"success": True, "tenant_uuid": "8c0b0b5e-7c2f-4a55-9d7a-0d8d0c1f6a11",
+                 "carrier_trunk_id": 1, "ipbx_id": None, "password_ha1": None, **auth},
+        "rtjson": {
+            "success": bool(destinations), "version": "1.0", "routing": "serial",
+            "routes": [
+                {"uri": uri, "dst_uri": d, "path": "", "socket": "",
+                 "headers": {"from": {"display": "", "uri": ""}, "to": {"display": "", "uri": ""},
+                             "extra": ""},
+                 "branch_flags": 8, "fr_timer": 5000, "fr_inv_timer": 30000}
+                for d in destinations
+            ],
+        },
+    }  # fmt: skip
+
+
+class ConfdStub:
+    """One instance; what it answers and how slowly can be changed while it runs."""
+
+    def __init__(self, namespace: str, address: str, port: int) -> None:
+        self.namespace, self.address, self.port = namespace, address, port
+        self.status = 200
+        self.delay_s = 0.0
+        self.answer: dict[str, Any] = answer()
+        self.requests: list[dict[str, Any]] = []
+        self.cdrs: list[dict[str, Any]] = []
+        self._server: _Server | None = None
+
+    def start(self) -> None:
+        sock = socket_in(self.namespace, socket.SOCK_STREAM, (self.address, self.port))
+        sock.listen(64)
+        server = _Server((self.address, self.port), _Handler, bind_and_activate=False)
+        server.socket.close()
+        server.socket = sock
+        server.stub = self
+        self._server = server
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Afterwards connections are refused."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None

@@ -1,0 +1,171 @@
+"""Network namespaces for SIP tests: a VPC with an internet side, joined by a router that does
+the Elastic IPs' one-to-one NAT. The root namespace gets no route to any of it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CLONE_NEWNET = 0x40000000
+INSIDE_GATEWAY = "10.40.0.1"
+OUTSIDE_GATEWAY = "198.51.100.1"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+# Stateless: a moved Elastic IP takes effect with the next packet, as on AWS.
+_NAT = """
+table ip c4 {
+  map to_private { type ipv4_addr : ipv4_addr; }
+  map to_public { type ipv4_addr : ipv4_addr; }
+  chain pre {
+    type filter hook prerouting priority raw; policy accept;
+    notrack
+    ip daddr set ip daddr map @to_private
+  }
+  chain post {
+    type filter hook postrouting priority srcnat; policy accept;
+    oifname "outside" ip saddr set ip saddr map @to_public
+    ip daddr 10.40.0.0/16 iifname "inside" ip saddr set ip saddr map @to_public
+  }
+}
+"""
+
+
+def run(arguments: Sequence[str], *, text: str | None = None) -> str:
+    """Output of a command; its error output is the message of the failure."""
+    done = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def ip(*arguments: str) -> None:
+    run(["ip", *arguments])
+
+
+def socket_in(namespace: str, kind: int, address: tuple[str, int]) -> socket.socket:
+    """A bound socket that lives in `namespace`; the calling thread stays where it is."""
+    made: list[socket.socket | BaseException] = []
+
+    def make() -> None:
+        try:
+            fd = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+            try:
+                if _libc.setns(fd, CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), f"setns {namespace}")
+            finally:
+                os.close(fd)
+            made.append(_bound(kind, address))
+        except BaseException as error:  # handed to the caller
+            made.append(error)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    result = made[0]
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def _bound(kind: int, address: tuple[str, int]) -> socket.socket:
+    made = socket.socket(socket.AF_INET, kind)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind(address)
+    return made
+
+
+@dataclass
+class Network:
+    """Hosts inside (10.40.0.0/16) and outside (198.51.100.0/24) around the router `gateway`."""
+
+    prefix: str
+    stack: ExitStack
+    public: dict[str, str] = field(default_factory=dict)  # Elastic IP -> private address
+
+    @property
+    def gateway(self) -> str:
+        return f"{self.prefix}gw"
+
+    def _namespace(self, name: str) -> None:
+        if Path(f"/run/netns/{name}").exists():  # left by a killed run of ours
+            ip("netns", "delete", name)
+        ip("netns", "add", name)
+        self.stack.callback(ip, "netns", "delete", name)
+        ip("-n", name, "link", "set", "lo", "up")
+
+    def create(self) -> None:
+        self._namespace(self.gateway)
+        for side, address in (
+            ("inside", f"{INSIDE_GATEWAY}/16"),
+            ("outside", f"{OUTSIDE_GATEWAY}/24"),
+        ):
+            ip("-n", self.gateway, "link", "add", side, "type", "bridge")
+            ip("-n", self.gateway, "address", "add", address, "dev", side)
+            ip("-n", self.gateway, "link", "set", side, "up")
+        run(["ip", "netns", "exec", self.gateway, "sysctl", "-qw", "net.ipv4.ip_forward=1"])
+        run(["ip", "netns", "exec", self.gateway, "nft", "-f", "-"], text=_NAT)
+
+    def host(self, name: str, *addresses: str) -> str:
+        """A new host with these addresses; returns the name of its namespace."""
+        namespace = self.prefix + name
+        self._namespace(namespace)
+        inside = addresses[0].startswith("10.")
+        side, gateway, bits = (
+            ("inside", INSIDE_GATEWAY, 16) if inside else ("outside", OUTSIDE_GATEWAY, 24)
+        )
+        ip(
+            "-n",
+            self.gateway,
+            "link",
+            "add",
+            f"v-{name}",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            namespace,
+        )
+        ip("-n", self.gateway, "link", "set", f"v-{name}", "master", side, "up")
+        for address in addresses:
+            ip("-n", namespace, "address", "add", f"{address}/{bits}", "dev", "eth0")
+        ip("-n", namespace, "link", "set", "eth0", "up")
+        ip("-n", namespace, "route", "add", "default", "via", gateway)
+        return namespace
+
+    def cut(self, name: str, connected: bool = False) -> None:
+        """Pull the cable of a host, or plug it in again."""
+        ip("-n", self.gateway, "link", "set", f"v-{name}", "up" if connected else "down")
+
+    def associate(self, public: str, private: str) -> None:
+        """Give the Elastic IP to a private address, whoever had it."""
+        commands = []
+        if public in self.public:
+            commands += [
+                f"delete element ip c4 to_private {{ {public} }}",
+                f"delete element ip c4 to_public {{ {self.public[public]} }}",
+            ]
+        commands += [
+            f"add element ip c4 to_private {{ {public} : {private} }}",
+            f"add element ip c4 to_public {{ {private} : {public} }}",
+        ]
+        run(["ip", "netns", "exec", self.gateway, "nft", "-f", "-"], text="\n".join(commands))
+        self.public[public] = private
+
+
+@contextmanager
+def network(prefix: str) -> Iterator[Network]:
+    """A network that leaves nothing behind."""
+    with ExitStack() as stack:
+        made = Network(prefix, stack)
+        made.create()
+        yield made

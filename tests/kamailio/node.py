@@ -1,0 +1,132 @@
+"""Kamailio and rtpengine of the machine image, each in a namespace with its own /run and /etc."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rendering.files import File
+
+START_TIMEOUT_S = 15
+
+
+@dataclass
+class Node:
+    """One instance: the rendered files of its tier, run by the image's own programs."""
+
+    name: str
+    namespace: str
+    address: str
+    root: Path  # a Debian 13 tree with Kamailio
+    work: Path  # becomes /run, /etc/kamailio and /etc/c4 of the node
+    public: str = ""
+    process: subprocess.Popen[bytes] | None = None
+    log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.work / "log"
+
+    @property
+    def lists(self) -> Path:
+        return self.work / "run/c4/kamailio"
+
+    def install(self, files: Sequence[File], local: str = "") -> None:
+        """Lay down what cloud-init and `c4-agent boot` would."""
+        for directory in (self.lists, self.work / "run/kamailio", self.work / "etc/kamailio"):
+            directory.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            if file.path.startswith("/etc/c4/initial/"):
+                (self.lists / Path(file.path).name).write_text(file.content)
+            elif file.path.startswith("/etc/kamailio/"):
+                (self.work / file.path.lstrip("/")).write_text(file.content)
+        low = int(ipaddress.IPv4Address(self.address)) & 0xFFFF
+        (self.lists / "local.cfg").write_text(
+            f"#!define PRIVATE_IP {self.address}\n"
+            f"#!define PUBLIC_IP {self.public or self.address}\n"
+            f"#!define NODE_ID {low}\n#!define ZONE eu-central-1a\n" + local
+        )
+        for path in (self.work, *self.work.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o666)
+
+    def _spawn(self, program: Sequence[str]) -> None:
+        # `ip netns exec` makes a private mount namespace: the binds below vanish with the node.
+        script = (
+            'mount --bind "$2/run" "$1/run" && mount --bind "$2/etc/kamailio" "$1/etc/kamailio" '
+            '&& mount -t proc proc "$1/proc" && root=$1 && shift 2 && exec chroot "$root" "$@"'
+        )
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", self.namespace, "sh", "-c", script, "sh",
+             str(self.root), str(self.work), *program],
+            stdout=self.log.open("ab"), stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def start_kamailio(self, *, memory_mb: int = 128) -> None:
+        self._spawn(["/usr/sbin/kamailio", "-DD", "-E", "-m", str(memory_mb), "-M", "16",
+                     "-u", "kamailio", "-g", "kamailio", "-f", "/etc/kamailio/kamailio.cfg",
+                     "-P", "/run/kamailio/kamailio.pid"])  # fmt: skip
+        self._wait_for(lambda: self.rpc("core.version", check=False).startswith("kamailio"))
+
+    def start_rtpengine(self, port: int) -> None:
+        (self.work / "run").mkdir(parents=True, exist_ok=True)
+        (self.work / "etc/kamailio").mkdir(parents=True, exist_ok=True)
+        self._spawn(["/usr/bin/rtpengine", "--foreground", "--log-stderr", "--table=-1",
+                     f"--interface={self.address}!{self.public or self.address}",
+                     f"--listen-ng={self.address}:{port}", "--port-min=30000",
+                     "--port-max=30999", "--num-threads=1", "--log-level=5"])  # fmt: skip
+        time.sleep(0.3)
+
+    def _wait_for(self, ready: object) -> None:
+        assert callable(ready)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:
+                break
+            if ready():
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-3000:]}")
+
+    def rpc(self, *command: str, check: bool = True) -> str:
+        """Reply of kamcmd, run inside the node."""
+        if self.process is None:
+            raise RuntimeError(f"{self.name} does not run")
+        done = subprocess.run(
+            ["nsenter", "-t", str(self.process.pid), "-m", "-n", "-r", "-w", "/usr/sbin/kamcmd",
+             *command],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        reply = done.stdout.strip()
+        if check and (reply.startswith("error:") or done.returncode):
+            raise RuntimeError(f"{self.name} {' '.join(command)}: {reply or done.stderr}")
+        return reply
+
+    def logged(self, text: str) -> int:
+        """How many lines of the log hold `text`."""
+        return sum(text in line for line in self.log.read_text(errors="replace").splitlines())
+
+    def active_dialogs(self) -> int:
+        lines = self.rpc("stats.fetch", "dialog.active_dialogs").splitlines()
+        return sum(int(line.split(":")[1]) for line in lines if "active_dialogs" in line)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """To every process of the node, as a power cut or a hang would hit them."""
+        if self.process is not None:
+            os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        """Power cut: no process gets a chance to say goodbye."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process = None
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self.work, ignore_errors=True)
