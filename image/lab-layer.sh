@@ -1,0 +1,25 @@
+#!/bin/bash
+# What only a machine of the local cloud needs, on top of provision.sh's `os` stage; runs in a chroot.
+# Not part of the AMI.
+set -euo pipefail
+umask 022
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ca=${1:?lab-layer.sh: no file with the CA certificate given}
+
+# The address is there before the machine boots: no DHCP client, no udev, no network daemon.
+dpkg-divert --quiet --local --rename --divert /usr/sbin/dhcpcd.real --add /usr/sbin/dhcpcd
+systemctl mask --quiet systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket \
+    systemd-udev-trigger.service systemd-networkd-wait-online.service systemd-pstore.service \
+    cloud-init-hotplugd.socket console-getty.service getty.target chrony.service fstrim.timer \
+    e2scrub_all.timer e2scrub_reap.service systemd-timesyncd.service systemd-networkd.service \
+    systemd-resolved.service systemd-homed.service remote-fs.target 2>/dev/null
+
+install -m 0644 "$here/files/cloud-lab.cfg" /etc/cloud/cloud.cfg.d/99-lab.cfg
+install -m 0644 "$here/files/journald-lab.conf" -D /etc/systemd/journald.conf.d/lab.conf
+rm -f /etc/resolv.conf
+install -m 0644 "$here/files/resolv.conf" /etc/resolv.conf
+install -m 0644 "$ca" /usr/local/share/ca-certificates/c4-lab.crt
+update-ca-certificates --fresh >/dev/null
+# Each machine gets its own identity at first boot.
+: >/etc/machine-id
+rm -f /var/lib/dbus/machine-id

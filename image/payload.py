@@ -1,0 +1,105 @@
+"""What `provision.sh` copies into the image: programs, Python packages, our code."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from image import golang
+from image.cache import build_once, digest
+from lab.command import argv, run
+from lab.errors import LabError
+from lab.names import cache_dir
+
+ROOT: Final = Path(__file__).parent.parent
+REQUIREMENTS: Final = ROOT / "requirements/instance.lock"
+PYTHON: Final = "3.13"  # Debian 13's
+PROGRAMS: Final = ("consul", "consul-template")
+# Packages of ours that run on an instance.
+CODE: Final = ("agent", "router_confd", "settings")
+IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+
+
+def wheels(progress: Callable[[str], None]) -> Path:
+    """Directory with the instances' Python packages, for Debian 13's Python, not for the host's."""
+    if not REQUIREMENTS.exists():
+        raise LabError(f"{REQUIREMENTS} is missing", "make lock")
+    arch = platform.machine()
+    target = cache_dir() / "wheels" / f"{arch}-{digest([REQUIREMENTS, PYTHON])}"
+
+    def build(part: Path) -> None:
+        progress("fetching the instances' Python packages")
+        common = ["--target", str(part), "--python-version", PYTHON, "--only-binary", ":all:"]
+        common += ["--no-deps", "--require-hashes", "-r", str(REQUIREMENTS)]
+        uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+        if uv:
+            platform_args = ["--python-platform", f"{arch}-manylinux_2_40"]
+            command = [uv, "pip", "install", "--quiet", *platform_args, *common]
+        else:
+            platforms = [f"manylinux_2_{minor}_{arch}" for minor in range(40, 16, -1)]
+            platform_args = [
+                a for p in (*platforms, f"manylinux2014_{arch}") for a in ("--platform", p)
+            ]
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
+            command = [*pip, "--implementation", "cp", *platform_args, *common]
+        run(command, timeout=900, hint="the Python package index must be reachable once")
+
+    build_once(target, build)
+    return target
+
+
+def copy_code(target: Path) -> None:
+    """Copy the packages of ours that run on an instance to `target`."""
+    target.mkdir(parents=True)
+    for package in CODE:
+        shutil.copytree(ROOT / package, target / package, ignore=IGNORED)
+
+
+def code_digest() -> str:
+    return digest([*(ROOT / package for package in CODE), ROOT / "image/files/c4-agent"])
+
+
+def write_tools(target: Path, rds_ca: Path, progress: Callable[[str], None]) -> None:
+    """Fill `target` with what the stage `tools` wants; hard links where possible."""
+    (target / "bin").mkdir(parents=True)
+    for name in PROGRAMS:
+        _link(golang.tool(name, progress), target / "bin" / name)
+    shutil.copy(rds_ca, target / "rds-ca.pem")
+    (target / "site-packages").symlink_to(wheels(progress))
+
+
+def write_archive(archive: Path, rds_ca: Path, progress: Callable[[str], None]) -> None:
+    """Write the payload of an AMI, with provision.sh beside it, as a gzip'd tar file."""
+    work = archive.with_name(archive.name + ".part.d")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        payload = work / "payload"
+        write_tools(payload, rds_ca, progress)
+        copy_code(payload / "app")
+        for name in ("provision.sh", "packages.txt", "files"):
+            source = ROOT / "image" / name
+            if source.is_dir():
+                shutil.copytree(source, work / name)
+            else:
+                shutil.copy(source, work / name)
+        progress(f"writing {archive}")
+        part = archive.with_name(archive.name + ".part")
+        # Fixed order, owner and time: the same inputs give the same archive.
+        tar = ["tar", "--create", "--gzip", "--dereference", "--sort=name", "--mtime=@0"]
+        tar += ["--owner=0", "--group=0", "--numeric-owner", f"--file={part}"]
+        subprocess.run(argv([*tar, f"--directory={work}", "."]), check=True)
+        part.rename(archive)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system
+        shutil.copy2(source, target)

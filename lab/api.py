@@ -1,0 +1,237 @@
+"""A lab, from outside: what the command line and the end-to-end tests use."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from image import layers
+from lab import cloud, hosts, machine, sweep, terraform
+from lab.command import Argument, argv, require_host
+from lab.daemon import Config, config_file
+from lab.errors import LabError
+from lab.hosts import Host
+from lab.names import Names
+from settings import facts
+
+START_LIMIT: Final = 120.0  # seconds
+STOP_LIMIT: Final = 60.0
+ROOT: Final = Path(__file__).parent.parent
+Progress = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An instance of the lab."""
+
+    instance_id: str
+    private_ip: str
+    public_ip: str | None
+    zone: str
+    tenant: str | None
+    role: str | None
+    state: str  # booting | running
+    pid: int | None  # of its PID 1, seen from the host
+
+
+class Lab:
+    """The lab called `name`; making this object does nothing yet. Raises `LabError`."""
+
+    def __init__(self, name: str = "demo", region: str = "eu-central-1") -> None:
+        self.names = Names(name)
+        self.region = region
+
+    @property
+    def running(self) -> bool:
+        return self._daemon() is not None
+
+    @property
+    def log_dir(self) -> Path:
+        """Daemon's log, and per machine its console log and (once it is gone) its journal."""
+        return self.names.log_dir
+
+    def up(self, progress: Progress = silent) -> None:
+        """Build what is missing of the image and start the lab; nothing happens when it runs."""
+        require_host()
+        with self._locked():
+            if self.running:
+                return
+            sweep.sweep(self.names, progress)
+            image = layers.build(progress)
+            self.names.log_dir.mkdir(parents=True, exist_ok=True)
+            Config(image.instance, image.database).write(config_file(self.names))
+            try:
+                self._start(progress)
+            except BaseException:  # Ctrl-C as well
+                self._end(progress)
+                raise
+
+    def down(self, progress: Progress = silent) -> None:
+        """Remove the lab, running or crashed; nothing happens when there is none."""
+        require_host()
+        with self._locked():
+            self._end(progress)
+
+    def apply(self, stack: str, synth_dir: Path, progress: Progress = silent) -> None:
+        """`terraform init` and `apply` of a synthesized stack, inside the cloud."""
+        terraform.Runner(self.names, self._work_dir()).apply(stack, synth_dir, progress)
+
+    def destroy(self, stack: str, synth_dir: Path, progress: Progress = silent) -> None:
+        """`terraform destroy` of a synthesized stack."""
+        terraform.Runner(self.names, self._work_dir()).destroy(stack, synth_dir, progress)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the lab's AWS API."""
+        return cloud.client(service, self.region, self._status()["port"])
+
+    def machines(self, tenant: str | None = None, role: str | None = None) -> list[Machine]:
+        """The instances, in the order of tenant, role and zone."""
+        found = [
+            self._machine(instance)
+            for page in self.client("ec2")
+            .get_paginator("describe_instances")
+            .paginate(Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}])
+            for reservation in page["Reservations"]
+            for instance in reservation["Instances"]
+        ]
+        chosen = [m for m in found if tenant in (None, m.tenant) and role in (None, m.role)]
+        return sorted(chosen, key=lambda m: (m.tenant or "", m.role or "", m.zone, m.private_ip))
+
+    def exec(
+        self, target: Machine | str, args: Sequence[Argument], timeout: float = 10
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program inside a machine, with captured output."""
+        command = machine.enter(self.names, _id(target), args)
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+    def popen(
+        self, target: Machine | str, args: Sequence[Argument], **options: Any
+    ) -> subprocess.Popen[str]:
+        """Start a program inside a machine; `options` are those of `subprocess.Popen`."""
+        command = machine.enter(self.names, _id(target), args)
+        return subprocess.Popen(command, **({"text": True} | options))
+
+    def kill(self, target: Machine | str) -> None:
+        """Cut a machine's power."""
+        machine.kill(self.names, _id(target))
+
+    def cloud_command(self, args: Sequence[Argument]) -> list[str]:
+        return ["ip", "netns", "exec", self.names.cloud_ns, *argv(args)]
+
+    def cloud_exec(
+        self, args: Sequence[Argument], timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program of the host inside the VPC's network, with captured output."""
+        command = self.cloud_command(args)
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+    def cloud_popen(self, args: Sequence[Argument], **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(self.cloud_command(args), **({"text": True} | options))
+
+    def host(self, name: str, address: str) -> Host:
+        """The internet host `name` with an address of 198.51.100.0/24, made when needed."""
+        self._status()
+        return hosts.ensure(self.names, name, address)
+
+    def remove_host(self, name: str) -> None:
+        hosts.remove(self.names, name)
+
+    def _work_dir(self) -> Path:
+        self._status()
+        return self.names.state / "terraform"
+
+    def _machine(self, instance: dict[str, Any]) -> Machine:
+        tags = {t["Key"]: t["Value"] for t in instance.get("Tags", [])}
+        identity = instance["InstanceId"]
+        try:
+            pid: int | None = machine.leader(self.names, identity)
+        except LabError:
+            pid = None
+        return Machine(
+            instance_id=identity,
+            private_ip=instance["PrivateIpAddress"],
+            public_ip=instance.get("PublicIpAddress"),
+            zone=instance["Placement"]["AvailabilityZone"],
+            tenant=tags.get(facts.TAG_TENANT),
+            role=tags.get(facts.TAG_ROLE),
+            state="running" if pid and machine.boot_finished(self.names, identity) else "booting",
+            pid=pid,
+        )
+
+    def _status(self) -> dict[str, int]:
+        status = self._daemon()
+        if status is None:
+            raise LabError(f"lab {self.names.lab} is not up", f"python -m lab up {self.names.lab}")
+        return status
+
+    def _daemon(self) -> dict[str, int] | None:
+        """Status of the living daemon; a process id may meanwhile be another program's."""
+        try:
+            status: dict[str, int] = json.loads(self.names.status_file.read_text())
+            command = Path(f"/proc/{status['pid']}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return status if b"lab.daemon" in command and self.names.lab.encode() in command else None
+
+    def _start(self, progress: Progress) -> None:
+        progress("starting the cloud")
+        log = self.names.log_dir / "daemon.log"
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lab.daemon", self.names.lab],
+                cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_LIMIT
+        while not self.running:
+            if process.poll() is not None or time.monotonic() > deadline:
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+                raise LabError(f"the lab's daemon did not start:\n{tail}", f"see {log}")
+            time.sleep(0.05)
+
+    def _end(self, progress: Progress) -> None:
+        status = self._daemon()
+        if status is not None:
+            progress("shutting the machines down")
+            _terminate(status["pid"], STOP_LIMIT)
+        sweep.sweep(self.names, progress)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One `up` or `down` of a lab at a time."""
+        self.names.lock_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.names.lock_file.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _terminate(pid: int, limit: float) -> None:
+    """SIGTERM, and wait for the end; the sweep deals with what does not."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":
+                return
+            time.sleep(0.05)
+    except (ProcessLookupError, FileNotFoundError):
+        return
+
+
+def _id(target: Machine | str) -> str:
+    return target if isinstance(target, str) else target.instance_id

@@ -1,0 +1,114 @@
+"""The AWS side of a lab in one process: moto, metadata service and resolver.
+
+They listen inside the cloud namespace, where machines and Terraform find them under the addresses
+and names of AWS; moto also on a loopback port of the host, for boto3.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from wsgiref.types import WSGIApplication
+
+from lab import dns, netns, views
+from lab.names import ACCOUNT, API, IMAGE_ID, IMAGE_NAME, IMDS, RESOLVER, Names
+
+CREDENTIALS: Final = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
+
+
+def image_description() -> list[dict[str, Any]]:
+    """The one AMI of the lab, as moto reads it from a file."""
+    return [
+        {
+            "ami_id": IMAGE_ID,
+            "name": IMAGE_NAME,
+            "description": "C4 on Debian 13, local",
+            "owner_id": ACCOUNT,
+            "public": False,
+            "virtualization_type": "hvm",
+            "architecture": "x86_64",
+            "state": "available",
+            "platform": None,
+            "image_type": "machine",
+            "hypervisor": "xen",
+            "root_device_name": "/dev/xvda",
+            "root_device_type": "ebs",
+            "sriov": "simple",
+            "creation_date": "2025-01-01T00:00:00.000Z",
+        }
+    ]
+
+
+def configure_moto(state: Path) -> None:
+    """Set moto's environment; before moto is imported."""
+    images = state / "images.json"
+    images.write_text(json.dumps(image_description()))
+    os.environ.update(
+        MOTO_AMIS_PATH=str(images),
+        MOTO_EC2_LOAD_DEFAULT_VPCS="false",
+        MOTO_ENABLE_ISO_REGIONS="false",
+        MOTO_IAM_LOAD_MANAGED_POLICIES="true",
+        MOTO_ACCOUNT_ID=ACCOUNT,
+    )
+
+
+def client(service: str, region: str, port: int) -> Any:
+    """A boto3 client of moto on the host's loopback."""
+    import boto3.session
+
+    session = boto3.session.Session()
+    return session.client(  # type: ignore[call-overload]
+        service, region_name=region, endpoint_url=f"http://127.0.0.1:{port}", **CREDENTIALS
+    )
+
+
+def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) -> int:
+    """Serve everything in threads of this process; returns moto's port on the host's loopback."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    from lab.imds import MetadataService
+    from lab.moto_patches.cloudwatch import with_cbor
+
+    loopback = socket.socket()
+    loopback.bind(("127.0.0.1", 0))
+    loopback.listen(128)
+    port: int = loopback.getsockname()[1]
+
+    def cloudwatch(region: str) -> Any:
+        return client("cloudwatch", region, port)
+
+    api = with_cbor(DomainDispatcherApplication(create_backend_app), cloudwatch)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate)
+    inside: Callable[[object, int], socket.socket] = lambda address, number: netns.bound_socket(  # noqa: E731
+        names.cloud_ns, str(address), number, socket.SOCK_STREAM
+    )
+    _serve(loopback, api)
+    _serve(inside(API, 80), api)
+    _serve(inside(API, 443), api, tls)
+    _serve(inside(IMDS, 80), MetadataService(views.by_address))
+    resolver = netns.bound_socket(names.cloud_ns, str(RESOLVER), 53, socket.SOCK_DGRAM)
+    dns.serve(resolver, dns.resolver(databases))
+    return port
+
+
+def _serve(sock: socket.socket, app: WSGIApplication, tls: ssl.SSLContext | None = None) -> None:
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    from werkzeug.serving import make_server
+
+    class Handler(MotoRequestHandler):
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Thousands of polls: no log."""
+
+    host, port = sock.getsockname()
+    server = make_server(
+        host, port, app, threaded=True, request_handler=Handler, fd=os.dup(sock.fileno()),
+        ssl_context=tls,
+    )  # fmt: skip
+    threading.Thread(target=server.serve_forever, name=f"{host}:{port}", daemon=True).start()

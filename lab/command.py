@@ -1,0 +1,73 @@
+"""Running host programs with typed argument lists; failures become `LabError`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from lab.errors import LabError
+
+Argument = str | Path
+
+# program -> Debian package that has it
+PACKAGES = {
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "systemd-nspawn": "systemd-container",
+    "unshare": "util-linux",
+}
+
+
+def argv(args: Iterable[Argument]) -> list[str]:
+    return [os.fspath(a) for a in args]
+
+
+def run(
+    args: Sequence[Argument],
+    *,
+    input: str | None = None,
+    check: bool = True,
+    timeout: float | None = 60,
+    hint: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end with captured output.
+
+    Raises `LabError` when the program is missing, takes longer than `timeout` seconds, or (with
+    `check`) exits with another status than 0.
+    """
+    command = argv(args)
+    try:
+        done = subprocess.run(
+            command,
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    except FileNotFoundError:
+        package = PACKAGES.get(command[0], command[0])
+        raise LabError(f"program {command[0]!r} not found", f"apt-get install {package}") from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f"no end after {timeout} s: {' '.join(command)}", hint) from None
+    if check and done.returncode != 0:
+        text = (done.stderr or done.stdout).strip()[-2000:]
+        raise LabError(f"exit status {done.returncode}: {' '.join(command)}\n{text}", hint)
+    return done
+
+
+def require_host() -> None:
+    """Raise `LabError` unless this user and host can run machines."""
+    if os.geteuid() != 0:
+        raise LabError("the local cloud needs root (namespaces, mounts)", "run it with sudo")
+    missing = [name for name in PACKAGES if shutil.which(name) is None]
+    if missing:
+        packages = sorted({PACKAGES[name] for name in missing})
+        raise LabError(
+            f"missing programs: {', '.join(missing)}", f"apt-get install {' '.join(packages)}"
+        )

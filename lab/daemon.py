@@ -1,0 +1,83 @@
+"""The process of one lab: `python -m lab.daemon NAME`, started by `lab.api.Lab.up`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import cgroups, cloud, tls
+from lab.names import Names
+from lab.network import CloudNetwork
+
+
+@dataclass(frozen=True)
+class Config:
+    """What `up` hands to the daemon: layers of the two images, topmost first."""
+
+    instance: tuple[Path, ...]
+    database: tuple[Path, ...]
+
+    def write(self, file: Path) -> None:
+        text = {"instance": [*map(str, self.instance)], "database": [*map(str, self.database)]}
+        file.write_text(json.dumps(text))
+
+    @classmethod
+    def read(cls, file: Path) -> Config:
+        data = json.loads(file.read_text())
+        return cls(tuple(map(Path, data["instance"])), tuple(map(Path, data["database"])))
+
+
+def config_file(names: Names) -> Path:
+    return names.state / "config.json"
+
+
+def serve(names: Names) -> None:
+    """Run the lab until SIGTERM, then shut every machine down."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    (cgroups.create(names.cgroup, "daemon") / "cgroup.procs").write_text(str(os.getpid()))
+    config = Config.read(config_file(names))
+    cloud.configure_moto(names.state)
+
+    from lab import moto_patches
+    from lab.databases import Databases
+    from lab.reconciler import Reconciler
+
+    moto_patches.apply()
+    network = CloudNetwork(names)
+    network.up()
+    authority = tls.authority()
+    databases = Databases(names, config.database, authority)
+    certificate = authority.issue(names.state / "tls", tls.api_names())
+    port = cloud.start(names, certificate, databases.resolve)
+    reconciler = Reconciler(names, network, config.instance, databases)
+    write_status(names, {"pid": os.getpid(), "port": port})
+    logging.getLogger(__name__).info("lab %s is up, moto on 127.0.0.1:%d", names.lab, port)
+    reconciler.run(stop)
+
+
+def write_status(names: Names, status: dict[str, int]) -> None:
+    part = names.status_file.with_suffix(".part")
+    part.write_text(json.dumps(status))
+    part.rename(names.status_file)
+
+
+def main() -> None:
+    names = Names(sys.argv[1])
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    serve(names)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Keeps the machines equal to what moto says there is: instances and databases."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Final
+
+from lab import views
+from lab.databases import Databases, DatabaseView
+from lab.machine import Machine, MachineSpec
+from lab.moto_patches import groups, refresh_api
+from lab.names import ELASTIC_IPS, Names
+from lab.network import CloudNetwork, Leg
+from lab.views import InstanceView
+
+log = logging.getLogger(__name__)
+TICK: Final = 0.25  # seconds
+STOPPERS: Final = 8  # machines that shut down at the same time
+
+
+class Reconciler:
+    """Boots, stops and replaces the machines of a lab. One thread calls `run`."""
+
+    def __init__(
+        self, names: Names, network: CloudNetwork, layers: tuple[Path, ...], databases: Databases
+    ) -> None:
+        self._names = names
+        self._network = network
+        self._layers = layers
+        self._databases = databases
+        self._machines: dict[str, Machine] = {}
+        self._passwords: dict[str, str] = {}
+        self._stopping: dict[str, Future[None]] = {}
+        self._pool = ThreadPoolExecutor(STOPPERS, "stop")
+        self._translation: object = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until `stop` is set, then shut all machines down."""
+        while not stop.wait(TICK):
+            try:
+                self.tick()
+            except Exception:  # one bad object in moto must not stop all others
+                log.exception("reconciler")
+        for machine in list(self._machines):
+            self._stop(machine)
+        self._pool.shutdown()
+
+    def tick(self) -> None:
+        """One comparison of what is with what should be."""
+        groups.tick(lambda instance: instance in self._machines)
+        refresh_api.tick()
+        instances = {view.id: view for view in views.instances()}
+        databases = {view.machine_id: view for view in self._databases.views()}
+        self._stopping = {k: f for k, f in self._stopping.items() if not f.done()}
+        for machine in [m for m in self._machines if m not in instances | databases]:
+            log.info("%s: not wanted any more", machine)
+            self._stop(machine)
+        for machine in [m for m, it in self._machines.items() if not it.alive]:
+            self._died(machine, instances.pop(machine, None))
+        for instance in instances.values():
+            if instance.id not in self._machines:
+                self._start(instance.id, lambda i=instance: self._instance(i))  # type: ignore[misc]
+        for database in databases.values():
+            self._database(database)
+        self._translate(list(instances.values()))
+        self._network.keep_subnets(
+            {v.subnet_id for v in instances.values()}
+            | {v.subnet_id for v in databases.values()}
+            | {m.spec.subnet_id for m in self._machines.values()}
+        )
+
+    def _start(self, machine_id: str, spec: Callable[[], MachineSpec]) -> None:
+        if machine_id in self._stopping:
+            return
+        machine = Machine(self._names, spec())
+        machine.start(self._network)
+        self._machines[machine_id] = machine
+        log.info("%s: booting with %s", machine_id, machine.spec.leg.address)
+
+    def _stop(self, machine_id: str) -> None:
+        machine = self._machines.pop(machine_id)
+        self._stopping[machine_id] = self._pool.submit(_logged, machine.stop)
+
+    def _died(self, machine_id: str, instance: InstanceView | None) -> None:
+        """A machine that ended by itself: its group replaces it; a database boots again."""
+        log.warning("%s: died", machine_id)
+        machine = self._machines.pop(machine_id)
+        machine.remove(keep_disk=instance is None)
+        if instance is not None:
+            for region, ec2 in views.backends("ec2"):
+                if region == instance.region:
+                    ec2.terminate_instances([machine_id])
+            groups.lost([machine_id])
+
+    def _instance(self, view: InstanceView) -> MachineSpec:
+        return MachineSpec(
+            id=view.id,
+            subnet_id=view.subnet_id,
+            bridge=self._network.ensure_subnet(view.subnet_id, view.subnet),
+            leg=Leg(
+                namespace=self._names.machine_ns(view.id),
+                veth=self._names.veth(view.id),
+                address=IPv4Interface((view.private_ip, view.subnet.prefixlen)),
+                gateway=view.subnet[1],
+                mac=view.mac,
+            ),
+            hostname=view.hostname,
+            layers=self._layers,
+        )
+
+    def _database(self, view: DatabaseView) -> None:
+        machine_id = view.machine_id
+        if machine_id not in self._machines:
+            bridge = self._network.ensure_subnet(view.subnet_id, view.subnet)
+            self._start(machine_id, lambda: self._databases.machine(view, bridge))
+            self._passwords[machine_id] = view.password
+        elif self._passwords[machine_id] != view.password:
+            self._databases.set_password(view)
+            self._passwords[machine_id] = view.password
+            log.info("%s: the master password was rotated", machine_id)
+
+    def _translate(self, instances: list[InstanceView]) -> None:
+        public = {
+            i.public_ip: i.private_ip
+            for i in instances
+            if i.public_ip is not None and i.public_ip in ELASTIC_IPS
+        }
+        vpcs = sorted({str(i.vpc) for i in instances})
+        if self._translation != (public, vpcs):
+            self._network.translate(public, vpcs)
+            self._translation = (public, vpcs)
+
+
+def _logged(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Exception:
+        log.exception("stopping a machine")

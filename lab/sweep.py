@@ -1,0 +1,33 @@
+"""Removing everything that a lab has on this host, however it ended."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from lab import cgroups, machine, netns
+from lab.names import Names
+
+
+def sweep(names: Names, progress: Callable[[str], None] = lambda _: None) -> None:
+    """Kill what runs and remove control groups, namespaces and files; logs stay.
+
+    What hosts and `cloud_popen` started on the host is not in the lab's control group; it loses
+    its network only.
+    """
+    group = cgroups.root() / names.cgroup
+    if cgroups.processes(group):
+        progress("ending what is left of the machines")
+    cgroups.kill(group)
+    machines = names.state / "machines"
+    for directory in sorted(machines.iterdir()) if machines.is_dir() else []:
+        machine.remove(names, directory.name)
+    for namespace in netns.with_prefix(names.prefix):
+        netns.delete(namespace)
+    for entry in names.state.iterdir() if names.state.is_dir() else []:
+        if entry == names.log_dir:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
