@@ -1,0 +1,1 @@
+"""router-confd: where calls of a tenant go, and where their records arrive."""

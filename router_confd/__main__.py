@@ -1,0 +1,63 @@
+"""`python -m router_confd [run | check-config]`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from router_confd.config import (
+    ConfigError,
+    Secrets,
+    Settings,
+    load_credentials,
+    load_secrets,
+    load_settings,
+)
+
+BAD_INPUT = 2
+FAILED = 1
+
+
+def main() -> int:
+    """Exit status: 0 ended as told, 1 a part failed, 2 the settings are bad."""
+    parser = argparse.ArgumentParser(
+        prog="router-confd", description="The routing API. Settings: C4_CONFD_* variables."
+    )
+    parser.add_argument(
+        "command", nargs="?", default="run", choices=("run", "check-config"), help="default: run"
+    )
+    command = parser.parse_args().command
+    try:
+        settings = load_settings()
+        secrets = load_secrets(settings.secrets_file)
+        load_credentials(settings.database_credentials_file)
+    except ConfigError as error:
+        print(f"router-confd: {error}", file=sys.stderr)
+        return BAD_INPUT
+    if command == "check-config":
+        print("router-confd: settings are good")
+        return 0
+    logging.basicConfig(
+        level=settings.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    return _run(settings, secrets)
+
+
+def _run(settings: Settings, secrets: Secrets) -> int:
+    # Imported late: check-config and errors need none of it.
+    import uvloop
+
+    from router_confd import server, service
+
+    try:
+        parts = service.build(settings, secrets)
+        uvloop.run(server.run(parts))
+    except OSError as error:
+        print(f"router-confd: {error}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

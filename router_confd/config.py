@@ -1,0 +1,169 @@
+"""Settings of the service, read from `C4_CONFD_*` environment variables and two secret files."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FilePath,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from settings.facts import CONFD_API_PORT, CONFD_KAMAILIO_PORT, POSTGRES_PORT
+
+PREFIX = "C4_CONFD_"
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """The service cannot start with these settings; the text says which one and why."""
+
+
+class Listen(NamedTuple):
+    host: str
+    port: int
+
+
+def _listen(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    host, _, port = value.rpartition(":")
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+        if not 0 <= int(port) <= 65535:
+            raise ValueError(port)
+    except ValueError:
+        raise ValueError("must be ADDRESS:PORT, port 0 to 65535, e.g. 10.40.64.9:9600") from None
+    return Listen(str(address), int(port))
+
+
+ListenAddress = Annotated[Listen, BeforeValidator(_listen)]
+
+
+class Settings(BaseSettings):
+    """Every field is the environment variable `C4_CONFD_<NAME>`; an empty one counts as unset."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    database_host: str = Field(description="DNS name, address, or directory of a Unix socket")
+    database_port: int = Field(default=POSTGRES_PORT, ge=1, le=65535)
+    database_name: str = Field(default="router_confd", min_length=1, max_length=63)
+    database_credentials_file: FilePath = Field(
+        description='JSON {"username", "password"}; read again for each new connection'
+    )
+    database_ca: FilePath | None = Field(
+        default=None, description="CA bundle (PEM); required unless the database is on this host"
+    )
+    database_pool: int = Field(default=10, ge=2, le=100, description="connections of this instance")
+    database_timeout: float = Field(default=10.0, gt=0, le=60, description="per statement, seconds")
+    secrets_file: FilePath = Field(description='JSON {"api_key", "encryption_key"}')
+    kamailio_listen: ListenAddress = Listen("127.0.0.1", CONFD_KAMAILIO_PORT)
+    api_listen: ListenAddress = Listen("127.0.0.1", CONFD_API_PORT)
+    api_tls_cert: FilePath | None = Field(default=None, description="PEM chain of the API listener")
+    api_tls_key: FilePath | None = None
+    wazo_auth_url: HttpUrl | None = Field(
+        default=None, description="base URL of wazo-auth, e.g. https://auth.example.com/0.1"
+    )
+    wazo_auth_ca: FilePath | None = None
+    spool_dir: Path = Field(
+        default=Path("/var/lib/c4/router-confd"), description="CDRs waiting for the database"
+    )
+    spool_limit: int = Field(default=100_000, ge=1, description="CDRs; beyond it 503")
+    max_staleness: float = Field(
+        default=600.0, ge=1, le=86_400, description="seconds that routing answers without database"
+    )
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if self.database_ca is None and not self.database_is_local:
+            raise ValueError(f"{PREFIX}DATABASE_CA: required, since the database is another host")
+        if (self.api_tls_cert is None) != (self.api_tls_key is None):
+            raise ValueError(f"{PREFIX}API_TLS_CERT and {PREFIX}API_TLS_KEY: set both or neither")
+        return self
+
+    @property
+    def database_is_local(self) -> bool:
+        """True for a Unix socket or loopback: nothing passes a wire, TLS is not demanded."""
+        if self.database_host.startswith("/") or self.database_host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.database_host).is_loopback
+        except ValueError:
+            return False
+
+
+class Credentials(BaseModel):
+    """Database login; RDS rotates it, so it is read for each new connection."""
+
+    username: str = Field(min_length=1)
+    password: SecretStr = SecretStr("")
+
+
+class Secrets(BaseModel):
+    """Secrets of the service itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    api_key: SecretStr = Field(min_length=16, description="for the header X-API-Key")
+    encryption_key: SecretStr = Field(min_length=16, description="for SIP credentials at rest")
+    previous_encryption_keys: tuple[SecretStr, ...] = Field(
+        default=(), description="still accepted for reading after a rotation"
+    )
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises ConfigError naming every bad variable."""
+    return _explained(_settings, lambda where: f"{PREFIX}{where.upper()}")
+
+
+def _settings() -> Settings:
+    return Settings()  # type: ignore[call-arg]  # the environment gives them
+
+
+def load_secrets(path: Path) -> Secrets:
+    """The service's secrets. Raises ConfigError; the message never holds a secret value."""
+    data = _json(path)
+    return _explained(lambda: Secrets.model_validate(data), lambda w: f"{path}: {w}", secret=True)
+
+
+def load_credentials(path: Path) -> Credentials:
+    """The database login. Raises ConfigError; the message never holds a secret value."""
+    data = _json(path)
+    return _explained(
+        lambda: Credentials.model_validate(data), lambda w: f"{path}: {w}", secret=True
+    )
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path}: must be JSON (line {error.lineno})") from None
+
+
+def _explained(make: Callable[[], T], name: Callable[[str], str], *, secret: bool = False) -> T:
+    try:
+        return make()
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            where = ".".join(str(part) for part in item["loc"])
+            value = "" if secret or item["type"] == "missing" else f" (got {item['input']!r})"
+            message = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{name(where)}: {message}{value}" if where else message)
+        raise ConfigError("\n".join(lines)) from None

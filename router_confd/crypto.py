@@ -1,0 +1,78 @@
+"""SIP credentials: encrypted at rest, hashed where the plain text is not needed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets as random
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from router_confd.config import Secrets
+
+_NONCE = 12
+_VERSION = "v1:"
+_PBKDF2_ROUNDS = 100_000
+
+
+class Undecryptable(Exception):
+    """The text was encrypted with a key that this instance does not have."""
+
+
+class Vault:
+    """AES-256-GCM with keys derived from the secrets file; the newest key encrypts."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        keys = (secrets.encryption_key, *secrets.previous_encryption_keys)
+        self._ciphers = [AESGCM(_derive(key.get_secret_value())) for key in keys]
+
+    def encrypt(self, text: str, owner: str) -> str:
+        """Ciphertext of `text`, readable only together with `owner` (a tenant's uuid)."""
+        nonce = os.urandom(_NONCE)
+        sealed = self._ciphers[0].encrypt(nonce, text.encode(), owner.encode())
+        return _VERSION + base64.b64encode(nonce + sealed).decode()
+
+    def decrypt(self, text: str, owner: str) -> str:
+        """The plain text. Raises Undecryptable: wrong key, wrong owner, or damaged."""
+        try:
+            raw = base64.b64decode(text.removeprefix(_VERSION), validate=True)
+        except ValueError:
+            raise Undecryptable from None
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(raw[:_NONCE], raw[_NONCE:], owner.encode()).decode()
+            except (InvalidTag, ValueError):
+                continue
+        raise Undecryptable
+
+
+def _derive(secret: str) -> bytes:
+    kdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"router-confd credentials")
+    return kdf.derive(secret.encode())
+
+
+def ha1(username: str, realm: str, password: str) -> str:
+    """Digest HA1 of RFC 2617: MD5 hex of username:realm:password."""
+    text = f"{username}:{realm}:{password}".encode()
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+def hash_password(password: str) -> str:
+    """64 hex characters of salt, then PBKDF2-HMAC-SHA512 in hex."""
+    salt = random.token_hex(32)
+    return salt + _pbkdf2(password, salt)
+
+
+def verify_password(stored: str, password: str) -> bool:
+    """True when `password` is the one that `hash_password` made `stored` of. Slow on purpose."""
+    salt, digest = stored[:64], stored[64:]
+    return hmac.compare_digest(_pbkdf2(password, salt), digest)
+
+
+def _pbkdf2(password: str, salt: str) -> str:
+    return hashlib.pbkdf2_hmac("sha512", password.encode(), salt.encode(), _PBKDF2_ROUNDS).hex()

@@ -1,0 +1,99 @@
+"""Connections to PostgreSQL: TLS verify-full, credentials read anew for each of them."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from router_confd.config import ConfigError, Settings, load_credentials
+
+CONNECT_TIMEOUT = 3.0  # seconds; a failing-over database must not hold a request longer
+POOL_WAIT = 1.0  # seconds to wait for a free connection
+RECYCLE = 600  # seconds; bounds how long a rotated password stays in use
+
+UNAVAILABLE: tuple[type[BaseException], ...] = (
+    OSError,  # refused, reset, and TimeoutError
+    ConfigError,  # the credentials file is being replaced, or is not there yet
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,  # still connected to a former primary
+    asyncpg.QueryCanceledError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # includes a wrong password: being rotated
+    InterfaceError,
+    OperationalError,
+    PoolTimeout,
+)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """True when the error says that the database cannot serve now, not that the query is bad."""
+    if isinstance(error, UNAVAILABLE):
+        return True
+    if isinstance(error, DBAPIError):
+        cause = error.orig.__cause__ if error.orig is not None else None
+        return error.connection_invalidated or isinstance(cause, UNAVAILABLE)
+    return False
+
+
+class Database:
+    """The pool for statements, and single connections for listening and loading."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ssl = _tls(settings)
+        self.engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self.connect,
+            pool_size=settings.database_pool,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT,
+            pool_recycle=RECYCLE,
+            pool_pre_ping=True,
+            hide_parameters=True,  # they would put passwords into error messages
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    async def connect(self, *, statement_timeout: float | None = None) -> asyncpg.Connection[Any]:
+        """A new connection. `statement_timeout` in seconds, by default the setting's."""
+        settings = self._settings
+        credentials = load_credentials(settings.database_credentials_file)
+        timeout = settings.database_timeout if statement_timeout is None else statement_timeout
+        return await asyncpg.connect(
+            host=settings.database_host,
+            port=settings.database_port,
+            database=settings.database_name,
+            user=credentials.username,
+            password=credentials.password.get_secret_value(),
+            ssl=self._ssl,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=timeout,
+            server_settings={"application_name": "router-confd", "timezone": "UTC"},
+        )
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A session in one transaction, committed at the end unless an exception leaves it."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | bool:
+    if settings.database_ca is None:
+        return False
+    context = ssl.create_default_context(cafile=settings.database_ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,0 +1,102 @@
+"""Failures as HTTP answers. No answer repeats what was sent: it may hold a password."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from sqlalchemy.exc import DBAPIError
+
+from router_confd.database import UNAVAILABLE, is_unavailable
+from router_confd.directory.sync import Stale
+from router_confd.spool import SpoolFull
+
+MAX_BODY = 64 * 1024  # bytes
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+class Unauthorized(Exception):
+    """The caller is nobody we know; the text is the answer's body."""
+
+
+class Invalid(Exception):
+    """A body that validates by itself but not against the database."""
+
+    def __init__(self, field: str, message: str, kind: str = "value_error") -> None:
+        super().__init__(message)
+        self.item = {"loc": ["body", field], "msg": message, "type": kind}
+
+
+class Duplicate(Exception):
+    """A value that must be unique exists already."""
+
+    def __init__(self, resource: str, field: str) -> None:
+        super().__init__(f"Duplicated {field}")
+        self.resource, self.field = resource, field
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers of this module."""
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(Unauthorized, _unauthorized)
+    app.add_exception_handler(Invalid, _invalid)
+    app.add_exception_handler(Duplicate, _duplicate)
+    app.add_exception_handler(Stale, _stale)
+    app.add_exception_handler(SpoolFull, _stale)
+    for kind in (*UNAVAILABLE, DBAPIError):
+        app.add_exception_handler(kind, _database)
+
+
+def validation_items(errors: Any) -> list[dict[str, Any]]:
+    """Items in the old service's form: {loc, msg, type}, without the input."""
+    return [
+        {"loc": list(item["loc"]), "msg": "field required", "type": "value_error.missing"}
+        if item["type"] == "missing"
+        else {
+            "loc": list(item["loc"]),
+            "msg": item["msg"].removeprefix("Value error, "),
+            "type": item["type"],
+        }
+        for item in errors
+    ]
+
+
+async def _validation(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"detail": validation_items(error.errors())}, 422)
+
+
+async def _unauthorized(_request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 401)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Invalid)
+    return JSONResponse({"detail": [error.item]}, 422)
+
+
+async def _duplicate(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Duplicate)
+    field, message = error.field, str(error)
+    constraint = {"constraing_id": field, "constraint": {"unique": True}, "message": message}
+    detail = {
+        "error_id": "invalid-data",
+        "message": message,
+        "resource": error.resource,
+        "timestamp": time.time(),
+        "details": {"config": {field: constraint}},
+    }
+    return JSONResponse({"detail": detail}, 409)
+
+
+async def _stale(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"detail": "not available, ask another instance"}, 503, RETRY_AFTER)
+
+
+async def _database(_request: Request, error: Exception) -> Response:
+    if not is_unavailable(error):
+        raise error
+    return JSONResponse({"detail": "database not available"}, 503, RETRY_AFTER)

@@ -1,0 +1,126 @@
+"""The internal listener: what Kamailio and Consul ask. No token; never open it to outsiders."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import PlainTextResponse
+from pydantic_core import to_json
+
+from router_confd import errors, metrics, routing, uacreg
+from router_confd.cdr import Incomplete
+from router_confd.kamailio_auth import authenticate, authenticate_with_password
+from router_confd.schemas.kamailio import (
+    AuthReply,
+    AuthRequest,
+    Cdr,
+    CdrReply,
+    CdrRequest,
+    DbText,
+    RoutingRequest,
+)
+from router_confd.service import Service
+from router_confd.sources import Sources, sources
+
+
+def app(service: Service) -> FastAPI:
+    """Everything on the internal listener."""
+    result = FastAPI(
+        title="wazo-router-confd, Kamailio endpoints",
+        openapi_url="/api/v1/openapi.json",
+        max_body_size=errors.MAX_BODY,
+        docs_url=None,
+        redoc_url=None,
+    )
+    errors.install(result)
+    result.include_router(_kamailio(service))
+    result.include_router(status_router(service))
+
+    @result.get("/metrics", response_class=PlainTextResponse, include_in_schema=False)
+    async def prometheus() -> Response:
+        return metrics.response(service)
+
+    return result
+
+
+def status_router(service: Service) -> APIRouter:
+    """`GET /status`, on both listeners."""
+    router = APIRouter()
+
+    @router.get("/status", status_code=204, response_class=Response)
+    async def status() -> Response:
+        """204 while routing questions are answered, else 503."""
+        service.sync.directory()
+        return Response(status_code=204)
+
+    return router
+
+
+def _kamailio(service: Service) -> APIRouter:
+    router = APIRouter(prefix="/1.0/kamailio", tags=["kamailio"])
+
+    @router.post("/routing", response_model=None)
+    async def route(body: RoutingRequest) -> Response:
+        """Where a call goes."""
+        with metrics.routing_seconds.time():
+            directory = service.sync.directory()
+            auth: AuthReply | None = None
+            if body.auth:
+                question = AuthRequest(
+                    source_ip=body.source_ip,
+                    source_port=body.source_port,
+                    domain=body.domain,
+                    username=body.username,
+                )
+                auth = authenticate(directory, service.vault, question)
+            rtjson = routing.route(directory, service.vault, body, auth)
+        metrics.routing_total.labels(_outcome(auth, rtjson)).inc()
+        return _json({"auth": auth, "rtjson": rtjson})
+
+    @router.post("/auth")
+    async def authentication(body: AuthRequest) -> AuthReply:
+        """Who sends a call."""
+        return await authenticate_with_password(service.sync.directory(), service.vault, body)
+
+    @router.post("/cdr")
+    async def cdr(body: CdrRequest) -> CdrReply:
+        """Keep a call record; it is safe once this is answered."""
+        tenant = _uuid(body.tenant_uuid)
+        if tenant not in service.sync.directory().tenants:
+            return CdrReply(success=False, cdr=None)
+        try:
+            await service.cdrs.take(body, tenant)
+        except Incomplete as error:
+            raise errors.Invalid(str(error), "field required", "value_error.missing") from None
+        return CdrReply(success=True, cdr=Cdr(**body.model_dump() | {"tenant_uuid": tenant}))
+
+    @router.get("/dbtext/uacreg")
+    async def registrations() -> DbText:
+        """Kamailio's uacreg table: registrations at carriers."""
+        return DbText(content=uacreg.table(service.sync.directory(), service.vault))
+
+    @router.get("/sources")
+    async def trusted() -> Sources:
+        """Addresses of all trunks and PBXs, with their limits."""
+        return sources(service.sync.directory())
+
+    return router
+
+
+def _json(value: dict[str, Any]) -> Response:
+    return Response(to_json(value), media_type="application/json")
+
+
+def _outcome(auth: AuthReply | None, rtjson: dict[str, Any]) -> str:
+    if auth is not None and not auth.success:
+        return "refused"
+    return "routed" if rtjson["success"] else "unknown"
+
+
+def _uuid(text: str | None) -> str:
+    try:
+        return str(UUID(text or ""))
+    except ValueError:
+        return ""

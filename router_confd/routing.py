@@ -1,0 +1,209 @@
+"""Where a call goes: the reply that the router hands to Kamailio's rtjson module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from router_confd import outbound, sip
+from router_confd.crypto import Vault, ha1
+from router_confd.directory.rows import Ipbx, Profile, Trunk
+from router_confd.directory.store import Directory
+from router_confd.normalization import Normalizer
+from router_confd.schemas.kamailio import AuthReply, RoutingRequest
+
+BRANCH_FLAGS = 8
+FR_TIMER = 5_000  # milliseconds
+FR_INV_TIMER = 30_000  # milliseconds
+
+
+class _Call(NamedTuple):
+    """A request, taken apart; numbers are E.164 digits."""
+
+    request: RoutingRequest
+    caller: sip.Uri
+    to: sip.Uri
+    target: sip.Uri  # the Request-URI when the router sent it, else `to`
+    caller_number: str
+    to_number: str
+    target_number: str
+
+
+class _Hop(NamedTuple):
+    """A destination of the call."""
+
+    host: str  # with port
+    profile: Profile | None
+    login: dict[str, str]  # digest credentials towards it
+    identity: dict[str, int]  # which row it is
+    keeps_port: bool  # header URIs keep their port: towards trunks, as ever
+
+
+def route(
+    directory: Directory, vault: Vault, request: RoutingRequest, auth: AuthReply | None
+) -> dict[str, Any]:
+    """The `rtjson` object. `auth` is the outcome of authentication, None when not asked for."""
+    caller = auth if auth and auth.success else None
+    normalizer = Normalizer(directory)
+    call = _take_apart(request, normalizer, _caller_profile(directory, normalizer, caller))
+    hops = [
+        *_towards_ipbx(directory, normalizer, vault, call, caller),
+        *_towards_trunks(directory, normalizer, vault, call, caller),
+    ]
+    if not hops:
+        return {"success": False}
+    result: dict[str, Any] = {
+        "success": True,
+        "version": "1.0",
+        "routing": "serial",
+        "routes": [_route(normalizer, call, hop) for hop in hops],
+    }
+    logins = [hop.login for hop in hops if hop.login and "carrier_trunk_id" in hop.identity]
+    logins += [hop.login for hop in hops if hop.login]
+    return result | logins[0] if logins else result
+
+
+def _take_apart(request: RoutingRequest, normalizer: Normalizer, profile: Profile | None) -> _Call:
+    caller, to = sip.parse(request.from_uri), sip.parse(request.to_uri)
+    target = sip.parse(request.request_uri) if request.request_uri else to
+    caller_number = normalizer.to_e164(caller.user, profile)
+    to_number = normalizer.to_e164(to.user, profile)
+    target_number = to_number if target is to else normalizer.to_e164(target.user, profile)
+    return _Call(request, caller, to, target, caller_number, to_number, target_number)
+
+
+def _caller_profile(
+    directory: Directory, normalizer: Normalizer, caller: AuthReply | None
+) -> Profile | None:
+    if caller is None:
+        return None
+    if caller.ipbx_id:
+        ipbx = directory.ipbxs.rows.get(caller.ipbx_id)
+        return normalizer.profile(ipbx.normalization_profile_id) if ipbx else None
+    trunk = directory.trunks.rows.get(caller.carrier_trunk_id or 0)
+    return normalizer.profile(trunk.normalization_profile_id) if trunk else None
+
+
+def _towards_ipbx(
+    directory: Directory,
+    normalizer: Normalizer,
+    vault: Vault,
+    call: _Call,
+    caller: AuthReply | None,
+) -> Iterator[_Hop]:
+    """The PBX of the domain, else of the number: at most one."""
+    tenant = caller.tenant_uuid if caller else None
+    ipbx = _by_domain(directory, call.target.domain, tenant)
+    ipbx = ipbx or _by_number(directory, call.target_number, tenant)
+    if ipbx is not None:
+        yield _Hop(
+            host=f"{sip.host(ipbx.ip_fqdn)}:{ipbx.port}",
+            profile=normalizer.profile(ipbx.normalization_profile_id),
+            login=_ipbx_login(vault, ipbx),
+            identity={"ipbx_id": ipbx.id},
+            keeps_port=False,
+        )
+
+
+def _by_domain(directory: Directory, domain: str, tenant: str | None) -> Ipbx | None:
+    found = [
+        ipbx
+        for row in directory.domains_by_text[domain]
+        if tenant in (None, row.tenant_uuid)
+        for ipbx in directory.ipbxs_by_domain[row.id]
+    ]
+    return min(found, key=lambda ipbx: ipbx.id, default=None)
+
+
+def _by_number(directory: Directory, number: str, tenant: str | None) -> Ipbx | None:
+    for ipbx_id in directory.dids.find(number):
+        ipbx = directory.ipbxs.rows.get(ipbx_id)
+        if ipbx is not None and tenant in (None, ipbx.tenant_uuid):
+            return ipbx
+    return None
+
+
+def _towards_trunks(
+    directory: Directory,
+    normalizer: Normalizer,
+    vault: Vault,
+    call: _Call,
+    caller: AuthReply | None,
+) -> Iterator[_Hop]:
+    """Carrier trunks, when a PBX of ours makes the call."""
+    source = _calling_ipbx(directory, call.request, caller)
+    if source is None:
+        return
+    for trunk in outbound.trunks(directory, source, call.target_number):
+        yield _Hop(
+            host=f"{sip.host(trunk.sip_proxy)}:{trunk.sip_proxy_port}",
+            profile=normalizer.profile(trunk.normalization_profile_id),
+            login=_trunk_login(vault, trunk),
+            identity={"carrier_trunk_id": trunk.id},
+            keeps_port=True,
+        )
+
+
+def _calling_ipbx(
+    directory: Directory, request: RoutingRequest, caller: AuthReply | None
+) -> Ipbx | None:
+    tenant = caller.tenant_uuid if caller else None
+    # Opt-in by request_uri: an authenticated PBX may call out whatever its ip_fqdn says.
+    if request.request_uri and caller and caller.ipbx_id:
+        return directory.ipbxs.rows.get(caller.ipbx_id)
+    for ipbx in directory.ipbxs_by_fqdn[request.source_ip or None]:
+        if tenant in (None, ipbx.tenant_uuid) and directory.trunks_by_tenant[ipbx.tenant_uuid]:
+            return ipbx
+    return None
+
+
+def _route(normalizer: Normalizer, call: _Call, hop: _Hop) -> dict[str, Any]:
+    caller, to = call.caller, call.to
+
+    def header_uri(uri: sip.Uri, number: str) -> str:
+        local = normalizer.to_local(number, hop.profile)
+        return f"{uri.scheme}{local}@{uri.domain}{uri.port if hop.keeps_port else ''}"
+
+    asserted = f"<sip:{call.caller_number}@{caller.domain}>"
+    result: dict[str, Any] = {
+        "dst_uri": f"sip:{hop.host}",
+        "path": "",
+        "socket": "",
+        "headers": {
+            "from": {
+                "display": sip.printable(call.request.from_name or ""),
+                "uri": header_uri(caller, call.caller_number),
+            },
+            "to": {
+                "display": sip.printable(call.request.to_name or ""),
+                "uri": header_uri(to, call.to_number),
+            },
+            "extra": f"P-Asserted-Identity: {asserted}\r\n" if call.caller_number else "",
+        },
+        "branch_flags": BRANCH_FLAGS,
+        "fr_timer": FR_TIMER,
+        "fr_inv_timer": FR_INV_TIMER,
+        "uri": f"sip:{normalizer.to_local(call.target_number, hop.profile)}@{hop.host}",
+    }
+    if call.request.request_uri:
+        result |= hop.identity | hop.login
+    return result
+
+
+def _ipbx_login(vault: Vault, ipbx: Ipbx) -> dict[str, str]:
+    if not (ipbx.username and ipbx.realm and ipbx.realm_ha1):
+        return {}
+    secret = vault.decrypt(ipbx.realm_ha1, ipbx.tenant_uuid)
+    return {"auth_username": ipbx.username, "auth_ha1": secret, "realm": ipbx.realm}
+
+
+def _trunk_login(vault: Vault, trunk: Trunk) -> dict[str, str]:
+    if not (trunk.auth_username and trunk.auth_password and trunk.realm):
+        return {}
+    password = vault.decrypt(trunk.auth_password, trunk.tenant_uuid)
+    return {
+        "auth_username": trunk.auth_username,
+        "auth_password": password,
+        "auth_ha1": ha1(trunk.auth_username, trunk.realm, password),
+        "realm": trunk.realm,
+    }

@@ -1,0 +1,114 @@
+"""Bodies of the endpoints that Kamailio calls. Empty strings count as absent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AliasChoices, BaseModel, Field
+
+from router_confd.schemas.base import Body, EmptyIsNone, Int, Text64, Text256, Timestamp
+
+Optional64 = Annotated[Text64 | None, EmptyIsNone]
+Optional256 = Annotated[Text256 | None, EmptyIsNone]
+Wire = Annotated[str, Field(max_length=2048)]
+OptionalText = Annotated[Wire | None, EmptyIsNone]
+OptionalInt = Annotated[Int | None, EmptyIsNone]
+OptionalBool = Annotated[bool | None, EmptyIsNone]
+
+
+class AuthRequest(Body):
+    source_ip: OptionalText = None
+    source_port: OptionalInt = 5060
+    domain: OptionalText = None
+    username: OptionalText = None
+    password: OptionalText = None
+
+
+class AuthReply(BaseModel):
+    success: bool = False
+    tenant_uuid: str | None = None
+    carrier_trunk_id: int | None = None
+    ipbx_id: int | None = None
+    domain: str | None = None
+    username: str | None = None
+    password_ha1: str | None = None
+
+
+class RoutingRequest(Body):
+    event: OptionalText = None
+    auth: OptionalBool = False
+    source_ip: OptionalText = None
+    source_port: OptionalInt = None
+    domain: OptionalText = None
+    username: OptionalText = None
+    call_id: OptionalText = None
+    from_name: OptionalText = None
+    from_uri: Wire
+    from_tag: OptionalText = None
+    to_uri: Wire
+    to_name: OptionalText = None
+    to_tag: OptionalText = None
+    request_uri: OptionalText = Field(
+        default=None, description="Opt-in: route on the Request-URI instead of the To header"
+    )
+
+
+class Party(BaseModel):
+    display: str
+    uri: str
+
+
+class Headers(BaseModel):
+    from_: Party = Field(serialization_alias="from")
+    to: Party
+    extra: str
+
+
+class Route(BaseModel):
+    dst_uri: str
+    path: str = ""
+    socket: str = ""
+    headers: Headers
+    branch_flags: int = 8
+    fr_timer: int = 5000
+    fr_inv_timer: int = 30000
+    uri: str
+
+
+class CdrRequest(Body):
+    tenant_uuid: Optional64 = Field(
+        default=None, validation_alias=AliasChoices("tenant_uuid", "tenant_id")
+    )
+    event: OptionalText = None
+    source_ip: Optional64 = None
+    source_port: OptionalInt = None
+    call_id: Optional256 = None
+    from_uri: Text256
+    to_uri: Text256
+    call_start: Annotated[Timestamp | None, EmptyIsNone] = None
+    duration: OptionalInt = None
+    ipbx_id: OptionalInt = None
+    carrier_trunk_id: OptionalInt = None
+    idempotency_key: Optional256 = Field(
+        default=None, description="Opt-in: the same record sent twice is stored once"
+    )
+
+
+class Cdr(BaseModel):
+    tenant_uuid: str
+    source_ip: str
+    source_port: int
+    from_uri: str
+    to_uri: str
+    call_id: str
+    call_start: Timestamp | None
+    duration: int | None
+
+
+class CdrReply(BaseModel):
+    success: bool
+    cdr: Cdr | None
+
+
+class DbText(BaseModel):
+    content: str

@@ -1,0 +1,35 @@
+"""What one running instance consists of; handed to both listeners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from router_confd.cdr import CdrStore
+from router_confd.config import Secrets, Settings
+from router_confd.crypto import Vault
+from router_confd.database import Database
+from router_confd.directory import Sync
+from router_confd.spool import Spool
+
+
+@dataclass(frozen=True)
+class Service:
+    settings: Settings
+    secrets: Secrets
+    database: Database
+    sync: Sync
+    vault: Vault
+    cdrs: CdrStore
+
+
+def build(settings: Settings, secrets: Secrets) -> Service:
+    """The parts, not yet connected. Raises OSError when the spool directory is unusable."""
+    database = Database(settings)
+    return Service(
+        settings=settings,
+        secrets=secrets,
+        database=database,
+        sync=Sync(database, settings.max_staleness),
+        vault=Vault(secrets),
+        cdrs=CdrStore(database, Spool(settings.spool_dir, settings.spool_limit)),
+    )

@@ -1,0 +1,48 @@
+"""The little of SIP URIs that routing needs."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_URI = re.compile(
+    r"""(?:<\s*)?
+    (?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:)?
+    (?P<user>[^@<>]*)@
+    (?P<host>\[[0-9A-Fa-f:.]+\]|[^@:;?<>\s]+)
+    (?P<port>:[0-9]{1,5})?
+    (?:[;?>].*)?""",
+    re.VERBOSE | re.DOTALL,
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Uri(NamedTuple):
+    """Parts of a URI; all empty when the text has no user and host."""
+
+    scheme: str  # with the colon
+    user: str
+    domain: str
+    port: str  # with the colon
+
+
+NOTHING = Uri("", "", "", "")
+
+
+def parse(text: str) -> Uri:
+    """Split a URI: `sip:3904@dom:5060` -> `sip:`, `3904`, `dom`, `:5060`."""
+    match = _URI.fullmatch(printable(text))
+    if match is None:
+        return NOTHING
+    user = match["user"].partition(";")[0].partition(":")[0]  # parameters, password
+    return Uri(match["scheme"] or "", user, match["host"], match["port"] or "")
+
+
+def printable(text: str) -> str:
+    """The text without control characters, so that it cannot start a header of its own."""
+    return _CONTROL.sub("", text)
+
+
+def host(text: str) -> str:
+    """A host for use in a URI: IPv6 addresses in brackets."""
+    return f"[{text}]" if ":" in text and not text.startswith("[") else text

@@ -1,0 +1,82 @@
+"""CDRs on disk while the database is away: one file per record, gone once it is stored."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+
+class SpoolFull(Exception):
+    """No further record fits; the sender should try another instance."""
+
+
+class Spool:
+    """A directory of JSON files, each named by the record's idempotency key."""
+
+    def __init__(self, directory: Path, limit: int) -> None:
+        self._directory = directory
+        self._rejected = directory / "rejected"
+        self._limit = limit
+        self._rejected.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in directory.glob("*.new"):
+            leftover.unlink()
+        self.count = sum(1 for _ in directory.glob("*.json"))
+
+    def put(self, key: UUID, record: dict[str, Any]) -> None:
+        """Keep the record, safe from a power cut once this returns. Raises SpoolFull, OSError."""
+        if self.count >= self._limit:
+            raise SpoolFull
+        final = self._directory / f"{key}.json"
+        known = final.exists()
+        temporary = self._directory / f"{key}.{uuid4()}.new"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(record, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(final)
+        self._sync()
+        self.count += not known
+
+    def batch(self, size: int) -> list[tuple[Path, dict[str, Any]]]:
+        """Up to `size` waiting records."""
+        found: list[tuple[Path, dict[str, Any]]] = []
+        for path in self._waiting():
+            try:
+                found.append((path, json.loads(path.read_text())))
+            except ValueError:
+                self.reject(path)
+            if len(found) == size:
+                break
+        return found
+
+    def done(self, paths: list[Path]) -> None:
+        """The database has these records."""
+        for path in paths:
+            path.unlink(missing_ok=True)
+        self._recount()
+
+    def reject(self, path: Path) -> None:
+        """The database will never take this record: keep it for a human, out of the way."""
+        path.rename(self._rejected / path.name)
+        self._recount()
+
+    def _waiting(self) -> Iterator[Path]:
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json"):
+                    yield Path(entry.path)
+
+    def _recount(self) -> None:
+        self.count = sum(1 for _ in self._waiting())
+
+    def _sync(self) -> None:
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
