@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import os
 import platform
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,9 +48,15 @@ def toolchain(stack_dir: Path, progress: Progress) -> Toolchain:
 def addresses(program: Path, stack_dir: Path) -> list[str]:
     """Full addresses (HOST/NAMESPACE/TYPE) of the providers that a stack asks for.
 
-    The program says them: no registry's name needs to be known here.
+    The program says them: no registry's name needs to be known here. It is asked about a copy
+    without backend, because a backend must be initialized first, and that needs the provider.
     """
-    done = run([program, f"-chdir={stack_dir}", "providers"], hint="terraform init")
+    document = json.loads((stack_dir / "cdk.tf.json").read_text())
+    wanted = document["terraform"]["required_providers"]
+    with tempfile.TemporaryDirectory() as empty:
+        text = json.dumps({"terraform": {"required_providers": wanted}})
+        (Path(empty) / "providers.tf.json").write_text(text)
+        done = run([program, f"-chdir={empty}", "providers"])
     return sorted(set(re.findall(r"provider\[([^\]]+)\]", done.stdout)))
 
 

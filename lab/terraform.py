@@ -91,7 +91,10 @@ class Runner:
         return process.returncode
 
     def _environment(self, tools: Toolchain, inside: bool) -> dict[str, str]:
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TF_"))}
+        kept = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
+        env = {
+            k: v for k, v in os.environ.items() if k in kept or not k.startswith(("AWS_", "TF_"))
+        }
         env |= {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"} | tools.environment
         if inside:
             ca = str(tls.authority().certificate_file)
