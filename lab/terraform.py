@@ -128,10 +128,10 @@ def localized(document: dict[str, Any], work_dir: Path, stack: str) -> dict[str,
 
 
 def _stack_of(reads: dict[str, Any]) -> str:
-    """Name of the stack whose state is read: `NAME.tfstate`, or `terraform.NAME.tfstate`."""
+    """Name of the stack whose state is read: `NAME.tfstate`, or `terraform.X.NAME.tfstate`."""
     config = reads.get("config", {})
     name = Path(str(config.get("path") or config.get("key"))).name
-    return name.removesuffix(".tfstate").removeprefix("terraform.")
+    return name.removesuffix(".tfstate").rpartition(".")[2]
 
 
 def _report(line: str, stack: str, progress: Progress, errors: list[str]) -> None:
