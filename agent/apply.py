@@ -54,7 +54,7 @@ def apply(
             return False
         kind.check(text)
         write(places.live / name, text)
-        _reload(kind.rpc, rpc, sleep)
+        _hand_over(name, text, rpc, sleep)
         write(places.applied / name, digest)
     log.info("list applied", list=name, lines=text.count("\n"))
     return True
@@ -73,19 +73,28 @@ def pending(names: tuple[str, ...], places: Places = Places()) -> dict[str, str]
     return found
 
 
-def _reload(
-    command: tuple[str, ...], rpc: Callable[..., str], sleep: Callable[[float], None]
+def repeat(name: str, places: Places = Places(), rpc: Callable[..., str] = kamcmd.rpc) -> None:
+    """Hand over once more the list that Kamailio has accepted: it forgot if it was restarted.
+
+    Does nothing before the first `apply`. Raises `RpcFailed`.
+    """
+    if _applied(places, name):
+        LISTS[name].hand_over((places.live / name).read_text(encoding="utf-8"), rpc)
+
+
+def _hand_over(
+    name: str, text: str, rpc: Callable[..., str], sleep: Callable[[float], None]
 ) -> None:
-    """Reload, again after a pause: Kamailio refuses while another reload is under way."""
+    """Again after a pause: Kamailio refuses while another reload is under way."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            reply = rpc(*command)
+            reply = LISTS[name].hand_over(text, rpc)
         except RpcFailed as error:
             if attempt == ATTEMPTS:
                 raise
-            log.warning("reload repeated", command=command, error=error)
+            log.warning("reload repeated", list=name, error=error)
         else:
-            log.info("reloaded", command=command, reply=reply)
+            log.info("reloaded", list=name, reply=reply)
             return
         sleep(PAUSE_S * attempt)
 
@@ -101,4 +110,4 @@ def _applied(places: Places, name: str) -> str:
         return ""
 
 
-__all__ = ["ListRefused", "Places", "RpcFailed", "apply", "pending"]
+__all__ = ["ListRefused", "Places", "RpcFailed", "apply", "pending", "repeat"]

@@ -17,6 +17,7 @@ from agent.local_consul import LocalConsul
 
 TICK_S = 2.0
 CREDENTIALS_INTERVAL_S = 300.0
+PEERS_INTERVAL_S = 5.0
 LIFECYCLE = "autoscaling/target-lifecycle-state"
 SPOT = "spot/instance-action"
 PURCHASE = "instance-life-cycle"
@@ -61,6 +62,8 @@ class Daemon:
         steps = [Every(TICK_S, self._launch), Every(TICK_S, self._lists)]
         if self._config.service is not None:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
+        if self._config.kind.runs_kamailio:
+            steps.append(Every(PEERS_INTERVAL_S, self._peers))
         if self._config.kind is Kind.CONFD:
             steps.append(Every(CREDENTIALS_INTERVAL_S, self._credentials))
         while not self._stopping():
@@ -118,6 +121,13 @@ class Daemon:
             except (apply.ListRefused, AgentError) as error:
                 self._refused[name] = digest  # said once; another rendering is another try
                 log.warning("list refused", list=name, error=error)
+
+    def _peers(self) -> None:
+        """DMQ forgets its peers when Kamailio restarts, and those that were silent for a while."""
+        try:
+            apply.repeat("dmq")
+        except apply.RpcFailed as error:
+            log.warning("peers not announced", error=error)
 
     def _metrics(self) -> None:
         count = active.calls(self._config, self._facts)

@@ -6,22 +6,54 @@ accepts a notification, the message by which its peers announce each other: we s
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from agent.kamcmd import RpcFailed
 
 TIMEOUT_S = 1.0
+_NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?local: (\d)", re.DOTALL)
 
 
-class NotAnnounced(Exception):
-    """Kamailio gave no good answer to the notification."""
+class Node(NamedTuple):
+    """A member of the bus, as Kamailio lists it."""
+
+    host: str
+    port: int
+    local: bool
+
+    @property
+    def uri(self) -> str:
+        return f"sip:{self.host}:{self.port}"
+
+
+def nodes(rpc: Callable[..., str]) -> list[Node]:
+    """Members that Kamailio knows, itself included. Raises `RpcFailed`."""
+    reply = rpc("dmq.list_nodes")
+    return [Node(host, int(port), local == "1") for host, port, local in _NODE.findall(reply)]
+
+
+def set_peers(uris: Sequence[str], rpc: Callable[..., str]) -> str:
+    """Make `uris` Kamailio's peers: announce them, remove all others. Raises `RpcFailed`."""
+    known = nodes(rpc)
+    own = next((node for node in known if node.local), None)
+    if own is None:
+        raise RpcFailed("DMQ does not list its own node")
+    announce(own.host, own.port, uris)
+    gone = [node.uri for node in known if not node.local and node.uri not in uris]
+    for uri in gone:
+        rpc("dmq.remove", uri)
+    return f"{len(uris)} peers, {len(gone)} removed"
 
 
 def announce(address: str, port: int, peers: Iterable[str]) -> None:
     """Send the peers' URIs (`sip:10.0.0.1:5090`) to the DMQ socket at `address`:`port`.
 
     Kamailio adds those that it does not know and asks them for their dialogs and tables; it
-    keeps the others. Raises `NotAnnounced`.
+    keeps the others. Raises `RpcFailed`.
     """
     body = "".join(f"{uri};status=active\r\n" for uri in peers)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -31,10 +63,10 @@ def announce(address: str, port: int, peers: Iterable[str]) -> None:
         try:
             reply = sock.recv(65535).decode(errors="replace")
         except TimeoutError:
-            raise NotAnnounced(f"DMQ at {address}:{port} did not answer") from None
+            raise RpcFailed(f"DMQ at {address}:{port} did not answer") from None
     status = reply.split("\r\n", 1)[0]
     if not status.startswith("SIP/2.0 200"):
-        raise NotAnnounced(f"DMQ at {address}:{port} answered {status!r}")
+        raise RpcFailed(f"DMQ at {address}:{port} answered {status!r}")
 
 
 def _notification(address: str, port: int, source_port: int, body: str) -> bytes:

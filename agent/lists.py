@@ -6,6 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent import dmq
+
+Rpc = Callable[..., str]
+
 
 class ListRefused(Exception):
     """A rendered list that must not replace the last good one; the message says why."""
@@ -13,16 +17,22 @@ class ListRefused(Exception):
 
 @dataclass(frozen=True)
 class ListKind:
-    """How one list is checked, and the RPC by which Kamailio takes it."""
+    """How one list is checked, and how Kamailio takes it: text and RPC to Kamailio's reply."""
 
     check: Callable[[str], None]
-    rpc: tuple[str, ...]
+    hand_over: Callable[[str, Rpc], str]
+
+
+def _by(*command: str) -> Callable[[str, Rpc], str]:
+    """Kamailio reads the live file again on this RPC."""
+    return lambda _, rpc: rpc(*command)
 
 
 _DESTINATION = re.compile(
     r"(?P<set>\d+) sips?:[0-9A-Za-z.-]+:\d{1,5}(;[a-z]+=[a-z]+)* \d+ \d+( [0-9A-Za-z._=;-]+)?"
 )
 _RTPENGINE = re.compile(r"\d+:\d+:udp\\:[0-9.]+\\:\d{1,5}:\d+:[01]:\d+")
+_PEER = re.compile(r"sip:[0-9.]+:\d{1,5}")
 _HTABLE = re.compile(r"\d+:[^:]+:\d:\d:(?:[^:\\]|\\.)*:\d+")
 NEW_CALLS = "1"  # dispatcher set of routers that take new calls; an SBC without any is useless
 
@@ -72,8 +82,17 @@ def check_confd(text: str) -> None:
         raise ListRefused("no router-confd")
 
 
+def check_dmq(text: str) -> None:
+    """At least one peer; the own address may be among them."""
+    lines = _lines(text)
+    _check_each(lines, _PEER)
+    if not lines:
+        raise ListRefused("no peer")
+
+
 LISTS: dict[str, ListKind] = {
-    "dispatcher.list": ListKind(check_dispatcher, ("dispatcher.reload",)),
-    "rtpengine": ListKind(check_rtpengine, ("rtpengine.reload",)),
-    "router-confd": ListKind(check_confd, ("htable.reload", "confd")),
+    "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload")),
+    "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
+    "router-confd": ListKind(check_confd, _by("htable.reload", "confd")),
+    "dmq": ListKind(check_dmq, lambda text, rpc: dmq.set_peers(_lines(text), rpc)),
 }
