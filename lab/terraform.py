@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,10 +60,10 @@ class Runner:
         directory = self._work_dir / stack
         directory.mkdir(parents=True, exist_ok=True)
         document = json.loads(source.read_text())
-        (directory / STACK_FILE).write_text(json.dumps(localized(document, self._work_dir, stack)))
+        (directory / STACK_FILE).write_text(json.dumps(localized(document, self._work_dir)))
         tools = toolchain(directory, progress)
         self._terraform(
-            tools, directory, ["init", "-input=false", "-no-color"], progress, inside=False
+            tools, directory, ["init", "-input=false", "-no-color", "-reconfigure"], progress, inside=False
         )
         return directory, tools
 
@@ -109,29 +109,29 @@ class Runner:
         return env
 
 
-def localized(document: dict[str, Any], work_dir: Path, stack: str) -> dict[str, Any]:
-    """The stack with its state kept in the lab, whatever the deployment says.
+def localized(document: dict[str, Any], work_dir: Path) -> dict[str, Any]:
+    """The stack with its state kept in the lab, wherever the deployment keeps it.
 
-    States of other stacks that it reads are the lab's as well.
+    The states of other stacks that it reads are the lab's as well.
     """
     result: dict[str, Any] = json.loads(json.dumps(document))
     terraform = result.setdefault("terraform", {})
-    terraform["backend"] = {"local": {"path": str(work_dir / f"{stack}.tfstate")}}
+    (config,) = terraform.get("backend", {"local": {}}).values()
+    terraform["backend"] = {"local": {"path": str(work_dir / state_name(config))}}
     for reads in result.get("data", {}).get("terraform_remote_state", {}).values():
-        other = _stack_of(reads)
+        reads["config"] = {"path": str(work_dir / state_name(reads["config"]))}
         reads["backend"] = "local"
-        reads["config"] = {"path": str(work_dir / f"{other}.tfstate")}
     for provider in result.get("provider", {}).get("aws", []):
         # With the default a wrong certificate is retried for nine minutes.
         provider["max_retries"] = 3
     return result
 
 
-def _stack_of(reads: dict[str, Any]) -> str:
-    """Name of the stack whose state is read: `NAME.tfstate`, or `terraform.X.NAME.tfstate`."""
-    config = reads.get("config", {})
-    name = Path(str(config.get("path") or config.get("key"))).name
-    return name.removesuffix(".tfstate").rpartition(".")[2]
+def state_name(config: Mapping[str, Any]) -> str:
+    """File name of a state in the lab, from its `path` (local) or `key` (S3) elsewhere."""
+    if "key" in config:
+        return str(config["key"]).replace("/", "_")
+    return Path(config.get("path", "terraform.tfstate")).name
 
 
 def _report(line: str, stack: str, progress: Progress, errors: list[str]) -> None:
