@@ -40,7 +40,7 @@ class ScaleOnCalls(Construct):
         AutoscalingPolicy(
             self,
             "policy",
-            name="active-calls",
+            name=f"{group}-active-calls",
             autoscaling_group_name=group,
             policy_type="TargetTrackingScaling",
             estimated_instance_warmup=WARMUP_S,
@@ -61,7 +61,7 @@ class ScaleOnCpu(Construct):
         AutoscalingPolicy(
             self,
             "policy",
-            name="cpu",
+            name=f"{group}-cpu",
             autoscaling_group_name=group,
             policy_type="TargetTrackingScaling",
             estimated_instance_warmup=WARMUP_S,
