@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from agent.errors import AgentError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_rds import RDSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+# The trust store of the system, which updates of the image maintain; botocore brings its own.
+TRUSTED = Path("/etc/ssl/certs/ca-certificates.crt")
 CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 10
 
@@ -52,7 +55,8 @@ def client(name: str, region: str) -> Any:
         read_timeout=READ_TIMEOUT_S,
         retries={"mode": "standard", "max_attempts": 2},
     )
-    return _session(region).client(name, config=config)
+    verify = str(TRUSTED) if TRUSTED.exists() else None
+    return _session(region).client(name, config=config, verify=verify)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 datacenter           = "demo"
 data_dir             = "/var/lib/consul"
 client_addr          = "127.0.0.1"
+log_level            = "warn"
 disable_update_check = true
 
 retry_join     = ["provider=aws region=eu-central-1 tag_key=c4:consul tag_value=demo"]

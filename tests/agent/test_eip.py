@@ -1,0 +1,90 @@
+"""Does every instance get an Elastic IP of its own, whatever the others do meanwhile?"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import pytest
+
+from agent import eip
+from agent.errors import AgentError
+
+TAGS = {"c4:deployment": "demo", "c4:tenant": "acme", "c4:role": "sbc"}
+
+
+def _instances(ec2: Any, count: int) -> list[str]:
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    launched = ec2.run_instances(ImageId=image, MinCount=count, MaxCount=count)["Instances"]
+    return [instance["InstanceId"] for instance in launched]
+
+
+def _pool(ec2: Any, count: int, tags: dict[str, str] = TAGS) -> list[str]:
+    tag_list = [{"Key": key, "Value": value} for key, value in tags.items()]
+    specification = [{"ResourceType": "elastic-ip", "Tags": tag_list}]
+    return [
+        ec2.allocate_address(Domain="vpc", TagSpecifications=specification)["PublicIp"]
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture
+def ec2(aws: str) -> Any:
+    return boto3.client("ec2", region_name=aws)
+
+
+def test_instances_that_boot_together_get_different_addresses(ec2: Any) -> None:
+    pool, instances = _pool(ec2, 4), _instances(ec2, 4)
+    with ThreadPoolExecutor(len(instances)) as executor:
+        claims = executor.map(lambda i: str(eip.claim(ec2, TAGS, i)), instances)
+        assert sorted(claims) == sorted(pool)
+
+
+def test_a_claim_is_repeatable(ec2: Any) -> None:
+    _pool(ec2, 3)
+    (instance,) = _instances(ec2, 1)
+    assert eip.claim(ec2, TAGS, instance) == eip.claim(ec2, TAGS, instance)
+    associated = [a for a in ec2.describe_addresses()["Addresses"] if a.get("AssociationId")]
+    assert len(associated) == 1
+
+
+def test_an_address_that_another_instance_took_meanwhile_is_not_stolen(
+    ec2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our look at the pool and our choice, the other one is faster."""
+    _pool(ec2, 2)
+    first, second = _instances(ec2, 2)
+    before = eip._pool(ec2, TAGS)
+    taken = eip.claim(ec2, TAGS, first)
+    views = iter([before])
+    real = eip._pool
+    monkeypatch.setattr(eip, "_pool", lambda e, t: next(views, None) or real(e, t))
+    assert eip.claim(ec2, TAGS, second) != taken
+    monkeypatch.undo()
+    assert eip.claim(ec2, TAGS, first) == taken
+
+
+def test_addresses_of_other_tiers_and_tenants_are_left_alone(ec2: Any) -> None:
+    _pool(ec2, 1, {**TAGS, "c4:role": "rtp"})
+    _pool(ec2, 1, {**TAGS, "c4:tenant": "globex"})
+    (own,) = _pool(ec2, 1)
+    (instance,) = _instances(ec2, 1)
+    assert str(eip.claim(ec2, TAGS, instance)) == own
+
+
+def test_an_exhausted_pool_is_said_and_a_freed_address_is_found(ec2: Any) -> None:
+    _pool(ec2, 1)
+    first, second = _instances(ec2, 2)
+    address = eip.claim(ec2, TAGS, first)
+    with pytest.raises(eip.NoFreeAddress, match="no free Elastic IP among 1 of the tier"):
+        eip.claim(ec2, TAGS, second)
+    ec2.disassociate_address(PublicIp=str(address))
+    assert eip.claim(ec2, TAGS, second) == address
+
+
+def test_a_refusal_of_ec2_is_one_line(ec2: Any) -> None:
+    _pool(ec2, 1)
+    with pytest.raises(AgentError, match="InvalidInstanceID") as caught:
+        eip.claim(ec2, TAGS, "i-0000000000000dead")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,70 @@
+"""Do all instances end with the same secret, whoever made it?"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import pytest
+
+from agent import confd, consul_secrets, secrets
+from agent.errors import AgentError
+
+NAME = "c4/demo/consul/agent"
+
+
+@pytest.fixture
+def client(aws: str) -> Any:
+    made = boto3.client("secretsmanager", region_name=aws)
+    made.create_secret(Name=NAME)  # as Terraform does: without a value
+    return made
+
+
+def test_a_secret_without_a_value_is_waited_for(client: Any) -> None:
+    with pytest.raises(secrets.NoValue, match="has no value yet"):
+        secrets.read(client, NAME)
+
+
+def test_servers_that_boot_together_agree_on_one_key(client: Any) -> None:
+    barrier = threading.Barrier(3)
+
+    def make() -> dict[str, Any]:
+        barrier.wait(5)  # all three have seen that there is none
+        return consul_secrets.new_agent_secret()
+
+    with ThreadPoolExecutor(3) as executor:
+        futures = [executor.submit(secrets.read_or_create, client, NAME, make) for _ in range(3)]
+        values = [future.result()["gossip_key"] for future in futures]
+    assert len(set(values)) == 1
+    assert len(base64.b64decode(values[0])) == 32
+
+
+def test_a_rotated_secret_is_not_made_anew(client: Any) -> None:
+    secrets.read_or_create(client, NAME, lambda: {"gossip_key": "first"})
+    client.put_secret_value(SecretId=NAME, SecretString=json.dumps({"gossip_key": "second"}))
+    value = secrets.read_or_create(client, NAME, lambda: {"gossip_key": "third"})
+    assert value == {"gossip_key": "second"}
+
+
+def test_a_secret_that_terraform_did_not_make_is_an_error(client: Any) -> None:
+    with pytest.raises(AgentError, match="c4/demo/nothing"):
+        secrets.read_or_create(client, "c4/demo/nothing", dict)
+
+
+@pytest.mark.parametrize("text", ["hunter2-is-not-json", '["a list"]'])
+def test_a_malformed_secret_is_an_error_that_does_not_tell_it(client: Any, text: str) -> None:
+    client.put_secret_value(SecretId=NAME, SecretString=text)
+    with pytest.raises(AgentError) as caught:
+        secrets.read(client, NAME)
+    assert text not in str(caught.value)
+
+
+def test_keys_of_router_confd_are_strong_and_different() -> None:
+    one, other = confd.new_secrets(), confd.new_secrets()
+    assert len(base64.urlsafe_b64decode(one["encryption_key"])) == 32
+    assert len(one["api_key"]) >= 43
+    assert one["api_key"] != other["api_key"]
