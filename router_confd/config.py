@@ -19,7 +19,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from settings.facts import CONFD_API_PORT, CONFD_KAMAILIO_PORT, POSTGRES_PORT
 
@@ -49,7 +49,7 @@ def _listen(value: object) -> object:
     return Listen(str(address), int(port))
 
 
-ListenAddress = Annotated[Listen, BeforeValidator(_listen)]
+ListenAddress = Annotated[Listen, NoDecode, BeforeValidator(_listen)]
 
 
 class Settings(BaseSettings):

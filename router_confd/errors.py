@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from router_confd.database import UNAVAILABLE, is_unavailable
@@ -48,6 +49,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SpoolFull, _stale)
     for kind in (*UNAVAILABLE, DBAPIError):
         app.add_exception_handler(kind, _database)
+
+
+def in_body(error: ValidationError) -> list[Any]:
+    """The items of an error, located in the body."""
+    items = error.errors(include_url=False, include_context=False, include_input=False)
+    return [item | {"loc": ("body", *item["loc"])} for item in items]
 
 
 def validation_items(errors: Any) -> list[dict[str, Any]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from router_confd import errors, metrics, routing, uacreg
@@ -19,6 +23,7 @@ from router_confd.schemas.kamailio import (
     CdrReply,
     CdrRequest,
     DbText,
+    RoutingReply,
     RoutingRequest,
 )
 from router_confd.service import Service
@@ -61,9 +66,12 @@ def status_router(service: Service) -> APIRouter:
 def _kamailio(service: Service) -> APIRouter:
     router = APIRouter(prefix="/1.0/kamailio", tags=["kamailio"])
 
-    @router.post("/routing", response_model=None)
-    async def route(body: RoutingRequest) -> Response:
+    async def route(request: Request) -> Response:
         """Where a call goes."""
+        try:
+            body = RoutingRequest.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise RequestValidationError(errors.in_body(error)) from None
         with metrics.routing_seconds.time():
             directory = service.sync.directory()
             auth: AuthReply | None = None
@@ -78,6 +86,15 @@ def _kamailio(service: Service) -> APIRouter:
             rtjson = routing.route(directory, service.vault, body, auth)
         metrics.routing_total.labels(_outcome(auth, rtjson)).inc()
         return _json({"auth": auth, "rtjson": rtjson})
+
+    router.add_api_route(
+        "/routing",
+        route,
+        methods=["POST"],
+        response_model=RoutingReply,
+        openapi_extra=_body(RoutingRequest),
+        route_class_override=_Direct,
+    )
 
     @router.post("/auth")
     async def authentication(body: AuthRequest) -> AuthReply:
@@ -107,6 +124,23 @@ def _kamailio(service: Service) -> APIRouter:
         return sources(service.sync.directory())
 
     return router
+
+
+class _Direct(APIRoute):
+    """Leaves the request to the endpoint: half the cost of FastAPI's own handling.
+
+    The types given to the route are its documentation.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI description of a JSON body."""
+    content = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _json(value: dict[str, Any]) -> Response:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from router_confd import tenancy
 from router_confd.directory.sync import CHANNEL, SYNC
-from router_confd.errors import Duplicate, Invalid, validation_items
+from router_confd.errors import Duplicate, Invalid, in_body, validation_items
 from router_confd.models import Tenant
 from router_confd.resources import Change, Resource, Values
 from router_confd.schemas.base import Body
@@ -100,7 +100,7 @@ class Operations:
             try:
                 body = update.model_validate(required | changes)
             except ValidationError as error:
-                raise HTTPException(422, validation_items(error.errors())) from None
+                raise HTTPException(422, validation_items(in_body(error))) from None
             values = {k: v for k, v in body.model_dump().items() if k in changes}
             for name, value in values.items():
                 if value is None and not self._model.__table__.c[name].nullable:

@@ -46,10 +46,10 @@ def route(
     caller = auth if auth and auth.success else None
     normalizer = Normalizer(directory)
     call = _take_apart(request, normalizer, _caller_profile(directory, normalizer, caller))
-    hops = [
-        *_towards_ipbx(directory, normalizer, vault, call, caller),
-        *_towards_trunks(directory, normalizer, vault, call, caller),
-    ]
+    hops = list(_towards_ipbx(directory, normalizer, vault, call, caller))
+    # Opt-in by request_uri: what a PBX of ours can answer is not tried at a carrier as well.
+    if not (hops and request.request_uri):
+        hops.extend(_towards_trunks(directory, normalizer, vault, call, caller))
     if not hops:
         return {"success": False}
     result: dict[str, Any] = {
@@ -94,6 +94,9 @@ def _towards_ipbx(
     """The PBX of the domain, else of the number: at most one."""
     tenant = caller.tenant_uuid if caller else None
     ipbx = _by_domain(directory, call.target.domain, tenant)
+    # Opt-in by request_uri: a call does not return to its sender because of its own domain.
+    if ipbx and call.request.request_uri and caller and ipbx.id == caller.ipbx_id:
+        ipbx = None
     ipbx = ipbx or _by_number(directory, call.target_number, tenant)
     if ipbx is not None:
         yield _Hop(

@@ -65,6 +65,8 @@ class Headers(BaseModel):
 
 
 class Route(BaseModel):
+    """One destination; the fields from `ipbx_id` on only when `request_uri` was sent."""
+
     dst_uri: str
     path: str = ""
     socket: str = ""
@@ -73,6 +75,30 @@ class Route(BaseModel):
     fr_timer: int = 5000
     fr_inv_timer: int = 30000
     uri: str
+    ipbx_id: int | None = None
+    carrier_trunk_id: int | None = None
+    auth_username: str | None = None
+    auth_password: str | None = None
+    auth_ha1: str | None = None
+    realm: str | None = None
+
+
+class RtJson(BaseModel):
+    """What Kamailio's rtjson module takes; only `success` when there is no route."""
+
+    success: bool
+    version: str | None = None
+    routing: str | None = None
+    routes: list[Route] | None = None
+    auth_username: str | None = None
+    auth_password: str | None = None
+    auth_ha1: str | None = None
+    realm: str | None = None
+
+
+class RoutingReply(BaseModel):
+    auth: AuthReply | None
+    rtjson: RtJson
 
 
 class CdrRequest(Body):
