@@ -12,7 +12,8 @@ systemctl mask --quiet systemd-udevd.service systemd-udevd-kernel.socket systemd
     systemd-udev-trigger.service systemd-networkd-wait-online.service systemd-pstore.service \
     cloud-init-hotplugd.socket console-getty.service getty.target chrony.service fstrim.timer \
     e2scrub_all.timer e2scrub_reap.service systemd-timesyncd.service systemd-networkd.service \
-    systemd-resolved.service systemd-homed.service remote-fs.target 2>/dev/null
+    systemd-resolved.service systemd-homed.service remote-fs.target \
+    systemd-ask-password-console.path systemd-ask-password-wall.path 2>/dev/null
 
 install -m 0644 "$here/files/cloud-lab.cfg" /etc/cloud/cloud.cfg.d/99-lab.cfg
 install -m 0644 "$here/files/journald-lab.conf" -D /etc/systemd/journald.conf.d/lab.conf

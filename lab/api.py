@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from image import layers
 from lab import cloud, hosts, machine, sweep, terraform
-from lab.command import Argument, argv, require_host
+from lab.command import Argument, argv, raise_limits, require_host
 from lab.daemon import Config, config_file
 from lab.errors import LabError
 from lab.hosts import Host
@@ -71,6 +71,7 @@ class Lab:
             if self.running:
                 return
             sweep.sweep(self.names, progress)
+            raise_limits(progress)
             image = layers.build(progress)
             self.names.log_dir.mkdir(parents=True, exist_ok=True)
             Config(image.instance, image.database).write(config_file(self.names))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from lab.errors import LabError
 
 Argument = str | Path
+INOTIFY_LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_INSTANCES: Final = 1024
 
 # program -> Debian package that has it
 PACKAGES = {
@@ -71,3 +74,17 @@ def require_host() -> None:
         raise LabError(
             f"missing programs: {', '.join(missing)}", f"apt-get install {' '.join(packages)}"
         )
+
+
+def raise_limits(progress: Callable[[str], None]) -> None:
+    """Raise the host's limit of inotify instances when a dozen machines would exceed it.
+
+    The distributions' default is 128 for each user, and every machine's systemd needs some. This is
+    the one setting of the host that the lab changes; it lasts until the next boot.
+    """
+    try:
+        if int(INOTIFY_LIMIT.read_text()) < INOTIFY_INSTANCES:
+            progress(f"setting fs.inotify.max_user_instances to {INOTIFY_INSTANCES}")
+            INOTIFY_LIMIT.write_text(str(INOTIFY_INSTANCES))
+    except OSError as error:
+        progress(f"cannot raise fs.inotify.max_user_instances: {error}")

@@ -63,7 +63,11 @@ class Runner:
         (directory / STACK_FILE).write_text(json.dumps(localized(document, self._work_dir)))
         tools = toolchain(directory, progress)
         self._terraform(
-            tools, directory, ["init", "-input=false", "-no-color", "-reconfigure"], progress, inside=False
+            tools,
+            directory,
+            ["init", "-input=false", "-no-color", "-reconfigure"],
+            progress,
+            inside=False,
         )
         return directory, tools
 
