@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 
 import settings
+from cli.board import wide_console
 from cli.errors import BAD_INPUT, FAILED, INTERRUPTED, CliError
 from lab.errors import LabError
 
-console = Console()
+console = wide_console()
 errors = Console(stderr=True)
 
 app = typer.Typer(

@@ -24,6 +24,12 @@ from rich.text import Text
 LINE_INTERVAL = 5.0  # seconds between lines of one step where the board cannot be redrawn
 
 
+def wide_console() -> Console:
+    """Standard output; tables are not squeezed into 80 columns where it is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
 @dataclass
 class Step:
     """One line of the board; `say` may be called from any thread."""

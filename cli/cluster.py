@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from cli import kamcmd
 from cli.errors import CliError
 from lab.api import Lab, Machine
+from lab.errors import LabError
 from settings import Deployment, Tenant
 from settings.facts import (
     CONSUL_HTTP_PORT,
@@ -142,17 +144,27 @@ class Cluster:
             if health.ok:
                 return health
             if time.monotonic() > end:
-                failing = [
-                    f"{entry.service} on {entry.node}: {', '.join(entry.failing)}"
-                    for entries in health.entries.values()
-                    for entry in entries
-                    if not entry.healthy
-                ]
                 raise CliError(
-                    f"not healthy after {timeout:.0f} s: {health.summary}\n" + "\n".join(failing),
-                    "look at a machine: ./c4 demo exec INSTANCE -- journalctl -b -p warning",
+                    f"not healthy after {timeout:.0f} s: {health.summary}\n"
+                    + "\n".join(self._complaints(health)),
+                    "look at a machine: ./c4 demo logs INSTANCE",
                 )
             time.sleep(POLL_S)
+
+    def _complaints(self, health: Health) -> Iterator[str]:
+        """One line per unhealthy or unregistered machine: failing checks, newest warning."""
+        entries = {entry.address: entry for found in health.entries.values() for entry in found}
+        for machine in self.lab.machines():
+            entry = entries.get(machine.private_ip)
+            if entry and entry.healthy:
+                continue
+            problem = f"failing: {', '.join(entry.failing)}" if entry else "not in Consul"
+            try:
+                command = ["journalctl", "-b", "-p", "warning", "-n", "1", "-o", "cat"]
+                warning = self.lab.exec(machine, command, timeout=10).stdout.strip()[:300]
+            except (LabError, subprocess.TimeoutExpired) as error:
+                warning = str(error)
+            yield f"  {machine.instance_id} ({machine.role}): {problem}; {warning}"
 
     # --- Kamailio ------------------------------------------------------------------------
     def destinations(self, sbc: Machine) -> list[kamcmd.Destination]:

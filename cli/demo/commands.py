@@ -6,10 +6,9 @@ import shlex
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 import settings
-from cli.board import Board
+from cli.board import Board, wide_console
 from cli.cluster import Cluster
 from cli.demo import report
 from cli.demo.deploy import log_file
@@ -24,7 +23,7 @@ DEFAULT_LAB = "demo"
 app = typer.Typer(
     help="A deployment on the local cloud, and calls through it. Needs root.", no_args_is_help=True
 )
-console = Console()
+console = wide_console()
 
 LabName = Annotated[str, typer.Option("--lab", help="name of the local cloud")]
 DeploymentName = Annotated[

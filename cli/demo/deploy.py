@@ -16,8 +16,7 @@ from lab.api import Lab
 from settings import Deployment
 from settings.load import ENVIRONMENT_VARIABLE, ROOT
 
-NETWORK_STACK = "network"
-CONSUL_STACK = "consul"
+SHARED_STACKS = ("network", "consul")
 SYNTH_TIMEOUT_S = 300
 
 
@@ -72,7 +71,7 @@ def deploy(
     deployment: Deployment,
     deployment_file: Path,
 ) -> Deploying:
-    """Bring the lab up and apply `network`; returns while the other stacks are being applied.
+    """Bring the lab up and apply the shared stacks; returns while the tenants' are being applied.
 
     Terraform waits for things that the calls need not wait for (a minute for the database).
     """
@@ -83,12 +82,14 @@ def deploy(
     outdir = lab.names.state / "cdktf.out"
     with board.step("Terraform's JSON (synth)") as step:
         synth(deployment_file, outdir)
-        step.say(f"{len(deployment.tenants) + 2} stacks in {outdir}")
+        step.say(f"{len(SHARED_STACKS) + len(deployment.tenants)} stacks in {outdir}")
 
     def apply(stack: str) -> None:
         with board.step(f"terraform apply {stack}") as step:
             lab.apply(stack, outdir, step.say)
 
-    apply(NETWORK_STACK)
-    others = [CONSUL_STACK, *(tenant.name for tenant in deployment.tenants)]
-    return Deploying({stack: pool.submit(apply, stack) for stack in others})
+    for stack in SHARED_STACKS:  # in this order: each reads the state of those before it
+        apply(stack)
+    return Deploying(
+        {tenant.name: pool.submit(apply, tenant.name) for tenant in deployment.tenants}
+    )

@@ -12,9 +12,6 @@ from rich.table import Table
 from cli.cluster import Cluster, Health
 from cli.demo.calls import Round, Voice
 from cli.demo.fault import Failover
-from settings.facts import CONSUL_SERVER, Tier
-
-REGISTERED = {CONSUL_SERVER, *(tier.value for tier in Tier)}  # roles that Consul must know
 
 
 @dataclass
@@ -47,22 +44,19 @@ class TenantReport:
 def instances(cluster: Cluster, health: Health) -> Table:
     """Every machine with its addresses and its checks in Consul."""
     table = Table(title="Instances", title_justify="left", header_style="bold")
-    for name in ("tenant", "role", "instance", "zone", "private", "public", "state", "checks"):
-        table.add_column(name, no_wrap=True)
+    for name in ("role", "instance", "zone", "private", "public", "state", "Consul checks"):
+        table.add_column(name, overflow="fold")
     entries = {entry.address: entry for found in health.entries.values() for entry in found}
-    machines = cluster.lab.machines()
-    for machine in sorted(machines, key=lambda m: (m.tenant or "", m.role, m.instance_id)):
+    for machine in cluster.lab.machines():
         entry = entries.get(machine.private_ip)
         if entry is None:
             checks = "[yellow]not registered[/]"
         elif entry.healthy:
-            checks = f"[green]{entry.checks} of {entry.checks} passing[/]"
+            checks = f"[green]{entry.checks} of {entry.checks} pass[/]"
         else:
             checks = f"[red]failing: {', '.join(entry.failing)}[/]"
-        if machine.role not in REGISTERED and entry is None:
-            checks = "[dim]not in Consul[/]"  # PostgreSQL in the place of RDS
         table.add_row(
-            machine.tenant or "-", machine.role, machine.instance_id, machine.zone,
+            f"{machine.tenant or ''} {machine.role}".strip(), machine.instance_id, machine.zone,
             machine.private_ip, machine.public_ip or "-", machine.state, checks,
         )  # fmt: skip
     return table
