@@ -28,6 +28,7 @@ table ip c4 {{
     set vpc {{ type ipv4_addr; flags interval; }}
     chain gateway {{
         type filter hook prerouting priority raw; policy accept;
+        iifname "{INTERNET_BRIDGE}" ip daddr @vpc drop
         ip saddr @vpc ip daddr != @vpc ip daddr != {LINK_LOCAL} ip saddr set ip saddr map @to_public
         ip daddr set ip daddr map @to_private
         ip daddr {ELASTIC_IPS} drop
@@ -35,7 +36,6 @@ table ip c4 {{
     chain forward {{
         type filter hook forward priority filter; policy accept;
         ip saddr @vpc oifname "{INTERNET_BRIDGE}" drop
-        ip daddr @vpc iifname "{INTERNET_BRIDGE}" ct state invalid,untracked,new,established accept
     }}
 }}
 """

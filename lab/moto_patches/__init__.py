@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from lab.moto_patches import addresses, database, groups, groups_api, launch_templates, refresh_api
 
+Setter = Callable[[Any, str, Any], None]
 
-def apply() -> None:
-    """Patch moto in this process. Call once, before moto serves."""
+
+def apply(put: Setter = setattr) -> None:
+    """Patch moto in this process. Call once, before moto serves.
+
+    `put` sets an attribute; tests give one that is undone.
+    """
     for patch in (addresses, launch_templates, groups, groups_api, refresh_api, database):
-        patch.apply()
+        patch.apply(put)

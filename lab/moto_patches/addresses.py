@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from moto.ec2.models import EC2Backend
@@ -39,17 +39,16 @@ def release(ec2: Any, instance_ids: Iterable[str]) -> None:
             address.eni = address.instance = address.association_id = None
 
 
-def apply() -> None:
-    ec2: Any = EC2Backend
-    terminate = ec2.terminate_instances
+def apply(put: Callable[[Any, str, Any], None]) -> None:
+    terminate: Any = EC2Backend.terminate_instances
 
     def terminate_and_release(self: EC2Backend, instance_ids: list[str]) -> Any:
         done = terminate(self, instance_ids)
         release(self, instance_ids)
         return done
 
-    ec2.terminate_instances = terminate_and_release
+    put(EC2Backend, "terminate_instances", terminate_and_release)
     for module in (eip, eni):
         for name in ("random_ip", "random_public_ip"):
             if hasattr(module, name):
-                setattr(module, name, free_address)
+                put(module, name, free_address)

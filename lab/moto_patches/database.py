@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from moto.rds.models import MasterUserSecret
@@ -31,7 +32,6 @@ def _rotate(self: MasterUserSecret) -> None:
     )
 
 
-def apply() -> None:
-    secret: Any = MasterUserSecret
-    secret._generate_secret_string = _generate
-    secret.rotate_secret = _rotate
+def apply(put: Callable[[Any, str, Any], None]) -> None:
+    put(MasterUserSecret, "_generate_secret_string", _generate)
+    put(MasterUserSecret, "rotate_secret", _rotate)

@@ -238,13 +238,11 @@ def _wait(group: FakeAutoScalingGroup, state: GroupInstance, transition: str, na
     return bool(state.waits)
 
 
-def apply() -> None:
-    group: Any = FakeAutoScalingGroup
-    group.active_instances = active
-    group.set_desired_capacity = resize
-    backend: Any = AutoScalingBackend
-    backend.notify_terminate_instances = lambda _, instance_ids: lost(instance_ids)
-    backend.terminate_instance = _terminate_on_request
+def apply(put: Callable[[Any, str, Any], None]) -> None:
+    put(FakeAutoScalingGroup, "active_instances", active)
+    put(FakeAutoScalingGroup, "set_desired_capacity", resize)
+    put(AutoScalingBackend, "notify_terminate_instances", lambda _, ids: lost(ids))
+    put(AutoScalingBackend, "terminate_instance", _terminate_on_request)
 
 
 def _terminate_on_request(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from moto.autoscaling.exceptions import ValidationError
-from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, LifecycleHook
+from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 
@@ -14,17 +15,13 @@ from lab.moto_patches import activities, groups
 
 
 def _waiting(params: dict[str, Any]) -> tuple[FakeAutoScalingGroup, groups.GroupInstance, str]:
-    found = groups.find(params.get("InstanceId") or "")
-    name = params["LifecycleHookName"]
-    if found is None or found[0].name != params["AutoScalingGroupName"]:
-        raise ValidationError(
-            f"No active Lifecycle Action found with instance ID {params.get('InstanceId')}"
-        )
-    if name not in found[1].waits:
-        raise ValidationError(
-            f"No active Lifecycle Action found with instance ID {params.get('InstanceId')}"
-        )
-    return *found, name
+    """The group, the instance and the hook that it waits for; they must fit together."""
+    instance_id, hook = params.get("InstanceId"), params["LifecycleHookName"]
+    found = groups.find(instance_id or "")
+    group_name = params["AutoScalingGroupName"]
+    if found is None or found[0].name != group_name or hook not in found[1].waits:
+        raise ValidationError(f"No active Lifecycle Action found with instance ID {instance_id}")
+    return *found, hook
 
 
 def complete_lifecycle_action(self: AutoScalingResponse) -> ActionResult:
@@ -64,30 +61,32 @@ def set_instance_health(self: AutoScalingResponse) -> ActionResult:
     return EmptyResult()
 
 
-def apply() -> None:
-    response: Any = AutoScalingResponse
-    response.complete_lifecycle_action = complete_lifecycle_action
-    response.record_lifecycle_action_heartbeat = record_lifecycle_action_heartbeat
-    response.describe_scaling_activities = describe_scaling_activities
-    response.set_instance_health = set_instance_health
-    _hooks_without_invented_targets()
-    _hooks_of_new_groups()
-    _deletion_without_waiting()
+def apply(put: Callable[[Any, str, Any], None]) -> None:
+    for call in (
+        complete_lifecycle_action,
+        record_lifecycle_action_heartbeat,
+        describe_scaling_activities,
+        set_instance_health,
+    ):
+        put(AutoScalingResponse, call.__name__, call)
+    _hooks_without_invented_targets(put)
+    _hooks_of_new_groups(put)
+    _deletion_without_waiting(put)
 
 
-def _hooks_without_invented_targets() -> None:
+def _hooks_without_invented_targets(put: Callable[[Any, str, Any], None]) -> None:
     """moto reports a queue and a role that nobody gave; Terraform then sees a change."""
     create = AutoScalingBackend.create_lifecycle_hook
 
-    def create_lifecycle_hook(self: AutoScalingBackend, *args: Any, **kwargs: Any) -> LifecycleHook:
+    def create_lifecycle_hook(self: AutoScalingBackend, *args: Any, **kwargs: Any) -> Any:
         hook: Any = create(self, *args, **kwargs)
         hook.role_arn = hook.notification_target_arn = None
-        return hook  # type: ignore[no-any-return]
+        return hook
 
-    AutoScalingBackend.create_lifecycle_hook = create_lifecycle_hook  # type: ignore[method-assign]
+    put(AutoScalingBackend, "create_lifecycle_hook", create_lifecycle_hook)
 
 
-def _hooks_of_new_groups() -> None:
+def _hooks_of_new_groups(put: Callable[[Any, str, Any], None]) -> None:
     """Hooks given with CreateAutoScalingGroup hold its first instances already."""
     create = AutoScalingResponse.create_auto_scaling_group
 
@@ -102,24 +101,21 @@ def _hooks_of_new_groups() -> None:
             )
         return create(self)
 
-    AutoScalingResponse.create_auto_scaling_group = create_auto_scaling_group  # type: ignore[method-assign]
+    put(AutoScalingResponse, "create_auto_scaling_group", create_auto_scaling_group)
 
 
-def _deletion_without_waiting() -> None:
-    """DeleteAutoScalingGroup with ForceDelete ends the instances without their hooks."""
+def _deletion_without_waiting(put: Callable[[Any, str, Any], None]) -> None:
+    """DeleteAutoScalingGroup ends what the group still has without its hooks (ForceDelete)."""
     delete = AutoScalingBackend.delete_auto_scaling_group
 
     def delete_auto_scaling_group(self: AutoScalingBackend, group_name: str) -> None:
         group = self.autoscaling_groups.get(group_name)
         if group is not None:
-            for key in [
-                k
-                for k, h in self.lifecycle_hooks.items()
-                if h.auto_scaling_group_name == group_name
-            ]:
-                del self.lifecycle_hooks[key]
+            hooks = self.describe_lifecycle_hooks(group_name)
+            for hook in hooks:
+                self.delete_lifecycle_hook(group_name, hook.name)
             for state in list(group.instance_states):
                 groups.finish(group, state)  # type: ignore[arg-type]
         delete(self, group_name)
 
-    AutoScalingBackend.delete_auto_scaling_group = delete_auto_scaling_group  # type: ignore[method-assign]
+    put(AutoScalingBackend, "delete_auto_scaling_group", delete_auto_scaling_group)

@@ -5,6 +5,7 @@ moto 5.2 stores it as a plain string there, and fails with an assertion when a g
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from moto.core.types import Base64EncodedString
@@ -16,5 +17,5 @@ def user_data(version: LaunchTemplateVersion) -> Base64EncodedString | None:
     return Base64EncodedString(data) if isinstance(data, str) else data
 
 
-def apply() -> None:
-    LaunchTemplateVersion.user_data = property(user_data)  # type: ignore[method-assign,assignment]
+def apply(put: Callable[[Any, str, Any], None]) -> None:
+    put(LaunchTemplateVersion, "user_data", property(user_data))

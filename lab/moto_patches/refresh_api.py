@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from moto.autoscaling.exceptions import AutoscalingClientError, ValidationError
@@ -68,8 +69,6 @@ def tick() -> None:
             refresh.end("Cancelled")
 
 
-def apply() -> None:
-    response: Any = AutoScalingResponse
-    response.start_instance_refresh = start_instance_refresh
-    response.describe_instance_refreshes = describe_instance_refreshes
-    response.cancel_instance_refresh = cancel_instance_refresh
+def apply(put: Callable[[Any, str, Any], None]) -> None:
+    for call in (start_instance_refresh, describe_instance_refreshes, cancel_instance_refresh):
+        put(AutoScalingResponse, call.__name__, call)
