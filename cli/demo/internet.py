@@ -56,7 +56,7 @@ def plan(cluster: Cluster, tenant: Tenant) -> Plan:
     key = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])["api_key"]
     instances = cluster.machines(tenant.name, Tier.CONFD.value)
     return Plan(
-        urls=[f"https://{machine.private_ip}:{CONFD_API_PORT}" for machine in instances],
+        urls=[f"http://{machine.private_ip}:{CONFD_API_PORT}" for machine in instances],
         api_key=key,
         tenant_uuid=str(_uuid4_of(f"c4-{cluster.deployment.deployment}-{tenant.name}")),
         tenant_name=tenant.name,

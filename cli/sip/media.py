@@ -41,7 +41,7 @@ class Ear:
             f"table inet {TABLE} {{ chain heard {{ type filter hook input priority 0; "
             f"udp dport {SIP_PORTS} accept; "
             f'ip saddr {{ {relays} }} meta l4proto udp counter comment "relay"; '
-            f'ip saddr != {{ {relays} }} meta l4proto udp counter comment "other"; }} }}'
+            f'ip saddr != {{ {relays} }} meta l4proto udp counter comment "other"; }}; }}'
         )
         return self
 

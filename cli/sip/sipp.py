@@ -82,6 +82,7 @@ class Sipp:
             "sipp", "-nostdin", "-sf", "scenario.xml",
             "-i", host.address, "-mi", host.address, "-bind_local", "-p", str(port),
             "-trace_err", "-error_file", "errors.log",
+            "-trace_msg", "-message_file", "messages.log",
             "-trace_stat", "-stf", "statistics.csv", "-fd", "1",
             "-trace_rtt", "-rtt_freq", "1", "-cid_str", f"%u-{self._token}@%s",
             # a busy machine is no reason to give up
