@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-TIMEOUT_S = 0.9  # below the 1 s that Consul waits
-RETRANSMIT_S = 0.4
+TIMEOUT_S = 0.8  # a hanging service leaves the lists within 2 s: 1 s interval, then this
+RETRANSMIT_S = 0.35
 MAX_DATAGRAM = 65_535
 
 

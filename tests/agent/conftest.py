@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -10,11 +11,18 @@ from moto import mock_aws
 REGION = "eu-central-1"
 
 
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    """Region of an AWS account, one for all tests: making one takes a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            patch.setenv(variable, "test")
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        with mock_aws():
+            yield REGION
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Region of an empty AWS account."""
-    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.setenv(variable, "test")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        yield REGION
+def tenant() -> str:
+    """A tenant of the test's own."""
+    return f"t{uuid.uuid4().hex[:8]}"

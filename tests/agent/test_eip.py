@@ -11,16 +11,16 @@ import pytest
 from agent import eip
 from agent.errors import AgentError
 
-TAGS = {"c4:deployment": "demo", "c4:tenant": "acme", "c4:role": "sbc"}
+IMAGE = "ami-12c6146b"  # any that moto knows
+Tags = dict[str, str]
 
 
 def _instances(ec2: Any, count: int) -> list[str]:
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    launched = ec2.run_instances(ImageId=image, MinCount=count, MaxCount=count)["Instances"]
+    launched = ec2.run_instances(ImageId=IMAGE, MinCount=count, MaxCount=count)["Instances"]
     return [instance["InstanceId"] for instance in launched]
 
 
-def _pool(ec2: Any, count: int, tags: dict[str, str] = TAGS) -> list[str]:
+def _pool(ec2: Any, tags: Tags, count: int) -> list[str]:
     tag_list = [{"Key": key, "Value": value} for key, value in tags.items()]
     specification = [{"ResourceType": "elastic-ip", "Tags": tag_list}]
     return [
@@ -34,57 +34,62 @@ def ec2(aws: str) -> Any:
     return boto3.client("ec2", region_name=aws)
 
 
-def test_instances_that_boot_together_get_different_addresses(ec2: Any) -> None:
-    pool, instances = _pool(ec2, 4), _instances(ec2, 4)
+@pytest.fixture
+def tags(tenant: str) -> Tags:
+    return {"c4:deployment": "demo", "c4:tenant": tenant, "c4:role": "sbc"}
+
+
+def test_instances_that_boot_together_get_different_addresses(ec2: Any, tags: Tags) -> None:
+    pool, instances = _pool(ec2, tags, 4), _instances(ec2, 4)
     with ThreadPoolExecutor(len(instances)) as executor:
-        claims = executor.map(lambda i: str(eip.claim(ec2, TAGS, i)), instances)
+        claims = executor.map(lambda i: str(eip.claim(ec2, tags, i)), instances)
         assert sorted(claims) == sorted(pool)
 
 
-def test_a_claim_is_repeatable(ec2: Any) -> None:
-    _pool(ec2, 3)
+def test_a_claim_is_repeatable(ec2: Any, tags: Tags) -> None:
+    _pool(ec2, tags, 3)
     (instance,) = _instances(ec2, 1)
-    assert eip.claim(ec2, TAGS, instance) == eip.claim(ec2, TAGS, instance)
-    associated = [a for a in ec2.describe_addresses()["Addresses"] if a.get("AssociationId")]
+    assert eip.claim(ec2, tags, instance) == eip.claim(ec2, tags, instance)
+    associated = [a for a in eip._pool(ec2, tags) if a.get("AssociationId")]
     assert len(associated) == 1
 
 
 def test_an_address_that_another_instance_took_meanwhile_is_not_stolen(
-    ec2: Any, monkeypatch: pytest.MonkeyPatch
+    ec2: Any, tags: Tags, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between our look at the pool and our choice, the other one is faster."""
-    _pool(ec2, 2)
+    _pool(ec2, tags, 2)
     first, second = _instances(ec2, 2)
-    before = eip._pool(ec2, TAGS)
-    taken = eip.claim(ec2, TAGS, first)
+    before = eip._pool(ec2, tags)
+    taken = eip.claim(ec2, tags, first)
     views = iter([before])
     real = eip._pool
     monkeypatch.setattr(eip, "_pool", lambda e, t: next(views, None) or real(e, t))
-    assert eip.claim(ec2, TAGS, second) != taken
+    assert eip.claim(ec2, tags, second) != taken
     monkeypatch.undo()
-    assert eip.claim(ec2, TAGS, first) == taken
+    assert eip.claim(ec2, tags, first) == taken
 
 
-def test_addresses_of_other_tiers_and_tenants_are_left_alone(ec2: Any) -> None:
-    _pool(ec2, 1, {**TAGS, "c4:role": "rtp"})
-    _pool(ec2, 1, {**TAGS, "c4:tenant": "globex"})
-    (own,) = _pool(ec2, 1)
+def test_addresses_of_other_tiers_and_tenants_are_left_alone(ec2: Any, tags: Tags) -> None:
+    _pool(ec2, {**tags, "c4:role": "rtp"}, 1)
+    _pool(ec2, {**tags, "c4:tenant": "globex"}, 1)
+    (own,) = _pool(ec2, tags, 1)
     (instance,) = _instances(ec2, 1)
-    assert str(eip.claim(ec2, TAGS, instance)) == own
+    assert str(eip.claim(ec2, tags, instance)) == own
 
 
-def test_an_exhausted_pool_is_said_and_a_freed_address_is_found(ec2: Any) -> None:
-    _pool(ec2, 1)
+def test_an_exhausted_pool_is_said_and_a_freed_address_is_found(ec2: Any, tags: Tags) -> None:
+    _pool(ec2, tags, 1)
     first, second = _instances(ec2, 2)
-    address = eip.claim(ec2, TAGS, first)
+    address = eip.claim(ec2, tags, first)
     with pytest.raises(eip.NoFreeAddress, match="no free Elastic IP among 1 of the tier"):
-        eip.claim(ec2, TAGS, second)
+        eip.claim(ec2, tags, second)
     ec2.disassociate_address(PublicIp=str(address))
-    assert eip.claim(ec2, TAGS, second) == address
+    assert eip.claim(ec2, tags, second) == address
 
 
-def test_a_refusal_of_ec2_is_one_line(ec2: Any) -> None:
-    _pool(ec2, 1)
+def test_a_refusal_of_ec2_is_one_line(ec2: Any, tags: Tags) -> None:
+    _pool(ec2, tags, 1)
     with pytest.raises(AgentError, match="InvalidInstanceID") as caught:
-        eip.claim(ec2, TAGS, "i-0000000000000dead")
+        eip.claim(ec2, tags, "i-0000000000000dead")
     assert "\n" not in str(caught.value)

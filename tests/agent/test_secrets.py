@@ -14,22 +14,26 @@ import pytest
 from agent import confd, consul_secrets, secrets
 from agent.errors import AgentError
 
-NAME = "c4/demo/consul/agent"
-
 
 @pytest.fixture
 def client(aws: str) -> Any:
-    made = boto3.client("secretsmanager", region_name=aws)
-    made.create_secret(Name=NAME)  # as Terraform does: without a value
+    return boto3.client("secretsmanager", region_name=aws)
+
+
+@pytest.fixture
+def name(client: Any, tenant: str) -> str:
+    """A secret as Terraform makes it: without a value."""
+    made = f"c4/demo/{tenant}/router-confd"
+    client.create_secret(Name=made)
     return made
 
 
-def test_a_secret_without_a_value_is_waited_for(client: Any) -> None:
+def test_a_secret_without_a_value_is_waited_for(client: Any, name: str) -> None:
     with pytest.raises(secrets.NoValue, match="has no value yet"):
-        secrets.read(client, NAME)
+        secrets.read(client, name)
 
 
-def test_servers_that_boot_together_agree_on_one_key(client: Any) -> None:
+def test_servers_that_boot_together_agree_on_one_key(client: Any, name: str) -> None:
     barrier = threading.Barrier(3)
 
     def make() -> dict[str, Any]:
@@ -37,16 +41,16 @@ def test_servers_that_boot_together_agree_on_one_key(client: Any) -> None:
         return consul_secrets.new_agent_secret()
 
     with ThreadPoolExecutor(3) as executor:
-        futures = [executor.submit(secrets.read_or_create, client, NAME, make) for _ in range(3)]
+        futures = [executor.submit(secrets.read_or_create, client, name, make) for _ in range(3)]
         values = [future.result()["gossip_key"] for future in futures]
     assert len(set(values)) == 1
     assert len(base64.b64decode(values[0])) == 32
 
 
-def test_a_rotated_secret_is_not_made_anew(client: Any) -> None:
-    secrets.read_or_create(client, NAME, lambda: {"gossip_key": "first"})
-    client.put_secret_value(SecretId=NAME, SecretString=json.dumps({"gossip_key": "second"}))
-    value = secrets.read_or_create(client, NAME, lambda: {"gossip_key": "third"})
+def test_a_rotated_secret_is_not_made_anew(client: Any, name: str) -> None:
+    secrets.read_or_create(client, name, lambda: {"gossip_key": "first"})
+    client.put_secret_value(SecretId=name, SecretString=json.dumps({"gossip_key": "second"}))
+    value = secrets.read_or_create(client, name, lambda: {"gossip_key": "third"})
     assert value == {"gossip_key": "second"}
 
 
@@ -56,10 +60,12 @@ def test_a_secret_that_terraform_did_not_make_is_an_error(client: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["hunter2-is-not-json", '["a list"]'])
-def test_a_malformed_secret_is_an_error_that_does_not_tell_it(client: Any, text: str) -> None:
-    client.put_secret_value(SecretId=NAME, SecretString=text)
+def test_a_malformed_secret_is_an_error_that_does_not_tell_it(
+    client: Any, name: str, text: str
+) -> None:
+    client.put_secret_value(SecretId=name, SecretString=text)
     with pytest.raises(AgentError) as caught:
-        secrets.read(client, NAME)
+        secrets.read(client, name)
     assert text not in str(caught.value)
 
 

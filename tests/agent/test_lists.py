@@ -1,0 +1,135 @@
+"""Does Kamailio get every good list, and never a bad one?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import apply
+from agent.apply import ListRefused, Places, RpcFailed
+from agent.errors import AgentError
+
+NAME = "dispatcher.list"
+GOOD = (
+    "\n1 sip:10.40.64.5:5070 0 0 weight=50;rweight=50;duid=10.40.64.5"
+    "\n2 sip:10.40.64.5:5070 0 0 weight=50;rweight=50;duid=10.40.64.5\n"
+)
+OTHER = GOOD.replace("64.5", "64.6")
+TABLES = {
+    "rtpengine": "id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)",
+    "router-confd": "id(int,auto) key_name(string) key_type(int) value_type(int) "
+    "key_value(string) expires(int)",
+}
+
+
+class Kamailio:
+    """Answers to RPC calls, in order; the last one is repeated."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self._answers = list(answers) or ["Ok."]
+
+    def __call__(self, *command: str) -> str:
+        self.calls.append(command)
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[Places]:
+    made = Places(*(tmp_path / name for name in ("rendered", "live", "applied")))
+    for folder in (made.rendered, made.live, made.applied):
+        folder.mkdir()
+    yield made
+    leftovers = [p.name for p in made.live.iterdir() if p.name.startswith(".")]
+    assert not leftovers  # nothing half-written
+
+
+def _apply(places: Places, text: str, kamailio: Kamailio, name: str = NAME) -> bool:
+    (places.rendered / name).write_text(text)
+    return apply.apply(name, places, kamailio, sleep=lambda _: None)
+
+
+def test_a_good_list_is_swapped_in_and_reloaded_once(places: Places) -> None:
+    kamailio = Kamailio("Ok. Dispatcher successfully reloaded.")
+    assert _apply(places, GOOD, kamailio)
+    assert not _apply(places, GOOD, kamailio)  # a reload forgets what was probed: only on change
+    assert (places.live / NAME).read_text() == GOOD
+    assert kamailio.calls == [("dispatcher.reload",)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only a comment\n",
+        GOOD.replace("\n1 ", "\n2 "),  # nobody for new calls
+        GOOD + "1\n",
+        GOOD + "1 sip:10.40.64.7:5070 0 0 weight=50\nrubbish\n",
+        GOOD + '1 sip:10.40.64.7:5070 0 0 "; drop\n',
+    ],
+)
+def test_a_bad_dispatcher_list_leaves_the_last_good_one(places: Places, text: str) -> None:
+    kamailio = Kamailio()
+    _apply(places, GOOD, kamailio)
+    with pytest.raises(ListRefused):
+        _apply(places, text, kamailio)
+    assert (places.live / NAME).read_text() == GOOD
+    assert len(kamailio.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("rtpengine", r"1:0:udp\:10.40.16.4\:2223:50:0:0", r"1:0:udp\:evil;\:2223:50:0:0"),
+        (
+            "router-confd",
+            "0:n:0:0:1:0\n" + r"1:0:0:0:http\://10.40.64.9\:9600:0",
+            "0:n:0:0:0:0",
+        ),
+    ],
+)
+def test_tables_need_their_columns_and_a_good_row(
+    places: Places, name: str, good: str, bad: str
+) -> None:
+    head = TABLES[name]
+    assert _apply(places, f"{head}\n{good}\n", Kamailio(""), name)
+    for text in (head, f"{head}\n{bad}\n", good, ""):
+        with pytest.raises(ListRefused):
+            _apply(places, text, Kamailio(""), name)
+
+
+def test_a_reload_that_is_refused_is_repeated(places: Places) -> None:
+    kamailio = Kamailio(RpcFailed("error: 500 - Ongoing reload"), "Ok.")
+    assert _apply(places, GOOD, kamailio)
+    assert len(kamailio.calls) == 2
+
+
+def test_a_list_that_kamailio_never_took_stays_pending_until_it_does(places: Places) -> None:
+    """Kamailio may be starting: it may have read the old file, so the swap alone is no proof."""
+    with pytest.raises(RpcFailed):
+        _apply(places, GOOD, Kamailio(RpcFailed("connect: No such file or directory")))
+    assert (places.live / NAME).read_text() == GOOD
+    assert list(apply.pending((NAME,), places)) == [NAME]
+    assert _apply(places, GOOD, Kamailio())
+    assert apply.pending((NAME,), places) == {}
+
+
+def test_a_list_that_was_never_rendered_is_not_pending(places: Places) -> None:
+    assert apply.pending((NAME, "rtpengine"), places) == {}
+
+
+def test_a_change_is_pending(places: Places) -> None:
+    _apply(places, GOOD, Kamailio())
+    (places.rendered / NAME).write_text(OTHER)
+    assert list(apply.pending((NAME,), places)) == [NAME]
+
+
+@pytest.mark.parametrize("name", ["nothing", "../../etc/passwd"])
+def test_an_unknown_list_is_refused_with_those_that_exist(places: Places, name: str) -> None:
+    with pytest.raises(AgentError, match=r"is unknown; there are dispatcher\.list"):
+        apply.apply(name, places, Kamailio())
