@@ -10,7 +10,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cli import kamcmd
 from cli.errors import CliError
@@ -49,10 +49,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Health:
-    """Consul's entries against what the settings ask for."""
+    """Consul's entries against what the settings ask for.
+
+    `entries` are those of machines that exist; `departed` are failing ones of machines that do
+    not, which Consul keeps for a while.
+    """
 
     wanted: dict[str, int]
-    entries: dict[str, list[Entry]] = field(default_factory=dict)
+    entries: dict[str, list[Entry]]
+    departed: tuple[Entry, ...] = ()
 
     def passing(self, service: str) -> list[Entry]:
         return [entry for entry in self.entries.get(service, []) if entry.healthy]
@@ -118,16 +123,22 @@ class Cluster:
     def health(self) -> Health:
         """What Consul says now; all services empty while no server answers."""
         wanted = self.wanted()
-        health = Health(wanted, {service: [] for service in wanted})
         base = f"http://127.0.0.1:{CONSUL_HTTP_PORT}/v1/health/service/"
         command = ["curl", "--silent", "--fail", "--max-time", "2", *(base + s for s in wanted)]
+        existing = {machine.private_ip for machine in self.lab.machines()}
         for server in self.machines(None, CONSUL_SERVER):
             done = self.lab.exec(server, command, timeout=10)
             if done.returncode == 0:
-                for service, answer in zip(wanted, _documents(done.stdout), strict=False):
-                    health.entries[service] = [_entry(item) for item in answer]
+                found = [_entry(item) for answer in _documents(done.stdout) for item in answer]
                 break
-        return health
+        else:
+            found = []
+        entries: dict[str, list[Entry]] = {service: [] for service in wanted}
+        for entry in found:
+            if entry.address in existing:
+                entries[entry.service].append(entry)
+        departed = (e for e in found if e.address not in existing and not e.healthy)
+        return Health(wanted, entries, tuple(departed))
 
     def wait_healthy(
         self, say: Callable[[str], None], *, timeout: float = 300, check: Callable[[], None]

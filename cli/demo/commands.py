@@ -80,11 +80,13 @@ def calls_command(
             call_tenant(board, cluster, tenant, internet, fault=fault)
             for tenant in cluster.deployment.tenants
         ]
+        with board.step("Consul checks") as step:
+            health = cluster.wait_healthy(step.say, check=lambda: None)
     for one in reports:
         console.print(report.calls(one))
         for line in report.findings(one):
             console.print(f"• {line}", markup=False, highlight=False)
-    if not verdict(console, cluster.health(), reports):
+    if not verdict(console, health, reports):
         raise typer.Exit(1)
 
 

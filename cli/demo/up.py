@@ -94,10 +94,9 @@ def verdict(console: Console, health: Health, reports: list[report.TenantReport]
     placed = sum(round.placed for one in reports for round in one.all_rounds)
     ok = health.ok and all(one.ok for one in reports)
     if ok:
-        console.print(f"[bold green]OK[/]: {health.summary}; {placed} calls placed, none failed")
+        calls = f"; {placed} calls placed, none failed" if reports else ""
+        console.print(f"[bold green]OK[/]: {health.summary}{calls}", soft_wrap=True)
     else:
-        console.print(
-            f"[bold red]FAILED[/]: {health.summary}; {failed} of {placed} calls failed",
-            soft_wrap=True,
-        )
+        calls = f"; {failed} of {placed} calls failed" if reports else ""
+        console.print(f"[bold red]FAILED[/]: {health.summary}{calls}", soft_wrap=True)
     return ok
