@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import boto3
+import boto3.session
 import pytest
 from moto import mock_aws
 
@@ -71,16 +71,22 @@ def tick(now: float | None = None) -> None:
     groups.tick(lambda _: True, now)
 
 
+@pytest.fixture(scope="session")
+def clients() -> dict[str, Any]:
+    """boto3 clients, made once; moto intercepts them while it is switched on."""
+    options = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": REGION}
+    session = boto3.session.Session(**options)
+    return {s: session.client(s) for s in ("ec2", "autoscaling", "rds", "secretsmanager")}
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+def aws(monkeypatch: pytest.MonkeyPatch, clients: dict[str, Any]) -> Iterator[Aws]:
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands, a second per test
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_VPCS", "false")
     with mock_aws():
         moto_patches.apply(partial(monkeypatch.setattr, raising=False))
         monkeypatch.setattr(refresh_api, "_runs", [])
-        ec2 = boto3.client("ec2")
+        ec2 = clients["ec2"]
         vpc = ec2.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"]
         subnets = [
             ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.50.{n}.0/24", AvailabilityZone=REGION + z)
@@ -96,9 +102,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         )
         yield Aws(
             ec2,
-            boto3.client("autoscaling"),
-            boto3.client("rds"),
-            boto3.client("secretsmanager"),
+            clients["autoscaling"],
+            clients["rds"],
+            clients["secretsmanager"],
             [s["Subnet"]["SubnetId"] for s in subnets],
             template["LaunchTemplate"]["LaunchTemplateId"],
         )
