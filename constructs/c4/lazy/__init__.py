@@ -43,6 +43,8 @@ def install() -> None:
     package.__path__ = list(spec.submodule_search_locations or ())
     sys.modules[PROVIDER] = package
     _preload_node_hook()
+    # Without bytecode every run would compile the services again: seconds, not milliseconds.
+    sys.dont_write_bytecode = False
     # jsii's banner about Node 20 would drown every message of ours; package.json says what we need.
     os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
 

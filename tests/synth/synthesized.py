@@ -1,0 +1,88 @@
+"""A synthesized deployment, as tests look at it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from cdktf import App
+
+import main
+from settings import Deployment
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """Terraform's JSON of every stack of a deployment."""
+
+    settings: Deployment
+    folder: Path
+
+    def path(self, stack: str) -> Path:
+        return self.folder / "stacks" / stack / "cdk.tf.json"
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(path.parent.name for path in self.folder.glob("stacks/*/cdk.tf.json"))
+
+    def text(self, stack: str) -> str:
+        return self.path(stack).read_text(encoding="utf-8")
+
+    def stack(self, stack: str) -> Json:
+        document: Json = json.loads(self.text(stack))
+        return document
+
+    def resources(self, kind: str, stack: str | None = None) -> Iterator[tuple[str, Json]]:
+        """`(stack/logical id, arguments)` of the resources of a type."""
+        for name in self.names if stack is None else [stack]:
+            for id_, body in self.stack(name).get("resource", {}).get(kind, {}).items():
+                yield f"{name}/{id_}", body
+
+    def statements(self) -> Iterator[tuple[str, Json]]:
+        """`(stack/logical id, statement)` of every IAM policy document."""
+        for name in self.names:
+            documents = self.stack(name).get("data", {}).get("aws_iam_policy_document", {})
+            for id_, body in documents.items():
+                for statement in body["statement"]:
+                    yield f"{name}/{id_}", statement
+
+    def user_data(self) -> Iterator[tuple[str, bytes]]:
+        """`(stack/logical id, compressed user data)` of every launch template."""
+        for where, body in self.resources("aws_launch_template"):
+            yield where, base64.b64decode(body["user_data"], validate=True)
+
+
+def synthesize(settings: Deployment, folder: Path) -> Synthesized:
+    """Run the app in this process; Node is started once per test run."""
+    outdir = folder / "cdktf.out"
+    app = App(outdir=str(outdir))
+    main.build(app, settings)
+    app.synth()
+    return Synthesized(settings, outdir)
+
+
+def unpack(user_data: bytes) -> str:
+    return gzip.decompress(user_data).decode()
+
+
+def readable(stack: Json) -> str:
+    """A stack as YAML, for eyes: without CDKTF's own notes, user data as a pointer."""
+    return yaml.safe_dump(_readable(stack), sort_keys=True, width=100, allow_unicode=True)
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: "see tests/rendering/snapshots" if key == "user_data" else _readable(item)
+            for key, item in value.items()
+            if key != "//"
+        }
+    return [_readable(item) for item in value] if isinstance(value, list) else value

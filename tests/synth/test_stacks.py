@@ -1,0 +1,139 @@
+"""What a user of `cdktf` relies on: names, states, independence of tenants."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from settings import Deployment, load
+from settings.load import ROOT
+from settings.models import S3State, Tenant
+from tests.synth.synthesized import Synthesized, synthesize
+
+
+def test_stacks_are_network_consul_and_one_per_tenant(
+    demo: Synthesized, production: Synthesized
+) -> None:
+    assert {"network", "consul", "acme"} <= set(demo.names)
+    assert {"network", "consul", "acme", "globex"} <= set(production.names)
+
+
+def test_adding_a_tenant_changes_no_other_stack(
+    demo: Synthesized, demo_settings: Deployment, tmp_path: Path
+) -> None:
+    globex = Tenant(name="globex")
+    bigger = demo_settings.model_copy(update={"tenants": [*demo_settings.tenants, globex]})
+    after = synthesize(bigger, tmp_path)
+    assert set(after.names) == {*demo.names, "globex"}
+    for stack in demo.names:
+        assert after.text(stack) == demo.text(stack), stack
+
+
+def test_shared_stacks_do_not_depend_on_the_first_tenant(
+    demo: Synthesized, demo_settings: Deployment, tmp_path: Path
+) -> None:
+    without = synthesize(demo_settings.model_copy(update={"tenants": []}), tmp_path)
+    for stack in without.names:
+        assert without.text(stack) == demo.text(stack), stack
+
+
+def test_local_state_lies_beside_the_output_folder(demo: Synthesized) -> None:
+    for stack in demo.names:
+        path = demo.stack(stack)["terraform"]["backend"]["local"]["path"]
+        state = (demo.path(stack).parent / path).resolve()
+        assert state == demo.folder.parent / f"terraform.demo.{stack}.tfstate"
+
+
+def test_json_has_no_path_of_this_machine(synthesized: Synthesized) -> None:
+    for stack in synthesized.names:
+        text = synthesized.text(stack)
+        for folder in (str(ROOT), str(synthesized.folder), str(Path.home())):
+            assert f'"{folder}' not in text, stack
+
+
+def test_remote_state_is_encrypted_and_locked(production: Synthesized) -> None:
+    for stack in production.names:
+        backend = production.stack(stack)["terraform"]["backend"]["s3"]
+        assert backend == {
+            "bucket": "example-terraform-state",
+            "encrypt": True,
+            "key": f"c4/prod/{stack}.tfstate",
+            "region": "eu-central-1",
+            "use_lockfile": True,
+        }
+
+
+def test_state_settings_reach_the_backend_and_its_readers(
+    demo_settings: Deployment, tmp_path: Path
+) -> None:
+    state = S3State(bucket="states", region="eu-west-1", prefix="voice")
+    result = synthesize(demo_settings.model_copy(update={"state": state}), tmp_path)
+    acme = result.stack("acme")
+    assert acme["terraform"]["backend"]["s3"]["key"] == "voice/demo/acme.tfstate"
+    read = acme["data"]["terraform_remote_state"]
+    assert {body["config"]["key"] for body in read.values()} == {
+        "voice/demo/network.tfstate",
+        "voice/demo/consul.tfstate",
+    }
+    assert {body["config"]["region"] for body in read.values()} == {"eu-west-1"}
+
+
+def test_a_stack_reads_only_outputs_that_exist(synthesized: Synthesized) -> None:
+    for stack in synthesized.names:
+        text = synthesized.text(stack)
+        for source in ("network", "consul"):
+            marker = f"data.terraform_remote_state.{source}_state.outputs."
+            for part in text.split(marker)[1:]:
+                output = part.split("}")[0].split(")")[0].split("[")[0]
+                assert output in synthesized.stack(source)["output"], f"{stack} reads {output}"
+
+
+def test_stacks_are_deployed_in_order(demo: Synthesized) -> None:
+    manifest = json.loads((demo.folder / "manifest.json").read_text())["stacks"]
+    assert manifest["network"]["dependencies"] == []
+    assert manifest["consul"]["dependencies"] == ["network"]
+    assert sorted(manifest["acme"]["dependencies"]) == ["consul", "network"]
+
+
+def test_provider_is_a_range_so_that_fixes_arrive(synthesized: Synthesized) -> None:
+    for stack in synthesized.names:
+        terraform = synthesized.stack(stack)["terraform"]
+        assert terraform["required_providers"]["aws"]["version"] == ">= 6.25, < 7"
+        assert terraform["required_version"] == ">= 1.10"
+
+
+@pytest.mark.parametrize(("choice", "gateways"), [("one", 1), ("per-zone", 3)])
+def test_nat_gateways_follow_the_settings(choice: str, gateways: int, tmp_path: Path) -> None:
+    settings = load("demo")
+    network = settings.network.model_copy(update={"nat_gateways": choice})
+    result = synthesize(settings.model_copy(update={"network": network}), tmp_path)
+    assert len(list(result.resources("aws_nat_gateway"))) == gateways
+    routes = [
+        body for _, body in result.resources("aws_route") if body.get("nat_gateway_id") is not None
+    ]
+    assert len(routes) == 3
+    assert len({body["nat_gateway_id"] for body in routes}) == gateways
+
+
+def test_without_ec2_endpoint_public_tiers_get_an_address_to_boot_with(tmp_path: Path) -> None:
+    settings = load("demo")
+    network = settings.network.model_copy(update={"interface_endpoints": frozenset()})
+    result = synthesize(settings.model_copy(update={"network": network}), tmp_path)
+    public = {
+        body["tags"]["Name"].rsplit("-eu-", 1)[0]
+        for _, body in result.resources("aws_subnet")
+        if body["map_public_ip_on_launch"]
+    }
+    assert public == {"c4-demo-edge", "c4-demo-media"}
+
+
+def test_a_pinned_image_is_not_looked_up(tmp_path: Path) -> None:
+    settings = load("demo")
+    image = settings.image.model_copy(update={"id": "ami-0123456789abcdef0"})
+    result = synthesize(settings.model_copy(update={"image": image}), tmp_path)
+    for where, body in result.resources("aws_launch_template"):
+        assert body["image_id"] == "ami-0123456789abcdef0", where
+    for stack in ("consul", "acme"):
+        assert "aws_ami" not in result.stack(stack)["data"]
