@@ -99,7 +99,9 @@ Id = Annotated[int, Field(ge=1, le=INT_MAX)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=0, le=INT_MAX)]
 Limit = Annotated[int, Field(ge=1, le=1_000_000)]
-Timestamp = Annotated[datetime, AfterValidator(_utc), PlainSerializer(_iso, return_type=str)]
+Timestamp = Annotated[
+    datetime, AfterValidator(_utc), PlainSerializer(_iso, return_type=str, when_used="json")
+]
 OptionalHost128 = Annotated[Host128 | None, BeforeValidator(_empty_is_none)]
 OptionalHost256 = Annotated[Host256 | None, BeforeValidator(_empty_is_none)]
 EmptyIsNone = BeforeValidator(_empty_is_none)
