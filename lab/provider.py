@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from image.cache import build_once
+from image.cache import build_once, locked
 from lab.command import run
 from lab.errors import LabError
 from lab.names import cache_dir
@@ -72,11 +72,10 @@ def mirror_config(mirror: Path, wanted: list[str], progress: Progress) -> Path:
         mirror = unpack(mirror, wanted, progress)
     rc = cache_dir() / "terraform" / "mirror.tfrc"
     rc.parent.mkdir(parents=True, exist_ok=True)
-    part = rc.with_suffix(f".{os.getpid()}")
-    part.write_text(
-        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
-    )
-    part.rename(rc)
+    text = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
+    with locked("terraform-config"):
+        if not rc.exists() or rc.read_text() != text:
+            rc.write_text(text)
     return rc
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Interface
@@ -12,7 +13,8 @@ from typing import Final
 
 from lab import views
 from lab.databases import Databases, DatabaseView
-from lab.machine import Machine, MachineSpec
+from lab.errors import LabError
+from lab.machine import Machine, MachineSpec, remove
 from lab.moto_patches import groups, refresh_api
 from lab.names import ELASTIC_IPS, Names
 from lab.network import CloudNetwork, Leg
@@ -20,6 +22,7 @@ from lab.views import InstanceView
 
 log = logging.getLogger(__name__)
 TICK: Final = 0.25  # seconds
+RETRY: Final = 5.0  # seconds, after a machine could not be started
 STOPPERS: Final = 8  # machines that shut down at the same time
 
 
@@ -38,6 +41,7 @@ class Reconciler:
         self._stopping: dict[str, Future[None]] = {}
         self._pool = ThreadPoolExecutor(STOPPERS, "stop")
         self._translation: object = None
+        self._retry_at: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set, then shut all machines down."""
@@ -75,10 +79,16 @@ class Reconciler:
         )
 
     def _start(self, machine_id: str, spec: Callable[[], MachineSpec]) -> None:
-        if machine_id in self._stopping:
+        if machine_id in self._stopping or self._retry_at.get(machine_id, 0) > time.monotonic():
             return
-        machine = Machine(self._names, spec())
-        machine.start(self._network)
+        try:
+            machine = Machine(self._names, spec())
+            machine.start(self._network)
+        except (LabError, OSError):
+            log.exception("%s: cannot boot, trying again in %.0f s", machine_id, RETRY)
+            remove(self._names, machine_id)
+            self._retry_at[machine_id] = time.monotonic() + RETRY
+            return
         self._machines[machine_id] = machine
         log.info("%s: booting with %s", machine_id, machine.spec.leg.address)
 
