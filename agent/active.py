@@ -1,43 +1,78 @@
-"""Active calls of this instance: what scaling follows, and what a drain waits for."""
+"""Active calls of this instance: what scaling follows, and what a drain waits for.
+
+Kamailio's own counters include the dialogs that its peers replicate to it, so they tell the
+size of the whole tier. Every node numbers the dialogs that it made from its own start in steps
+of 65 536 (`Facts.node_id`): the number tells whose a dialog is.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from pathlib import Path
 
 from agent import kamcmd, probes
 from agent.config import Config, Kind
 from agent.errors import AgentError
-from agent.facts import Facts
+from agent.facts import NODE_ID_STEP, Facts
 from agent.kamcmd import RpcFailed
 from agent.probes import ProbeFailed
 
-_ALL = re.compile(r"^\s*all:\s*(\d+)\s*$", re.MULTILINE)
+DUMP = Path("/run/kamailio/dialogs.json")  # one JSON object per line
+Rpc = Callable[..., str]
 
 
-def calls(config: Config, facts: Facts, rpc: Callable[..., str] = kamcmd.rpc) -> int | None:
-    """Number of active calls; None for a tier that has none. Raises `AgentError`."""
+class State(IntEnum):
+    """State of a dialog in Kamailio."""
+
+    UNCONFIRMED = 1
+    EARLY = 2
+    CONFIRMED_WITHOUT_ACK = 3
+    CONFIRMED = 4
+    DELETED = 5
+
+
+def calls(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> int | None:
+    """Number of active calls of this instance; None for a tier without. Raises `AgentError`."""
+    return _count(config, facts, rpc, dump, State.DELETED)
+
+
+def bound(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> int | None:
+    """Number of calls that would be lost with this instance. Raises `AgentError`.
+
+    An established call needs no particular router: every router can carry it on. An SBC's
+    calls need its public address, an rtpengine's their ports.
+    """
+    below = State.CONFIRMED if config.kind is Kind.ROUTER else State.DELETED
+    return _count(config, facts, rpc, dump, below)
+
+
+def _count(config: Config, facts: Facts, rpc: Rpc, dump: Path, below: State) -> int | None:
     try:
         if config.kind.runs_kamailio:
-            return kamailio(rpc)
+            return sum(state < below for state in _own_dialogs(facts, rpc, dump))
         if config.kind is Kind.RTP:
-            return rtpengine(str(facts.private_ip), config.ports.ng)
+            return _rtpengine(str(facts.private_ip), config.ports.ng)
     except (RpcFailed, ProbeFailed) as error:
         raise AgentError(f"active calls: {error}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AgentError(f"active calls: {dump}: {error!r}") from None
     return None
 
 
-def kamailio(rpc: Callable[..., str]) -> int:
-    """Dialogs that Kamailio counts. Raises `RpcFailed`."""
-    reply = rpc("dlg.stats_active")
-    found = _ALL.search(reply)
-    if found is None:
-        raise RpcFailed(f"unexpected reply {reply!r}")
-    return int(found.group(1))
+def _own_dialogs(facts: Facts, rpc: Rpc, dump: Path) -> Iterator[int]:
+    """States of the dialogs that this node made."""
+    rpc("dlg.dump_file", str(dump))
+    with dump.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            dialog = json.loads(line)
+            if dialog["h_id"] % NODE_ID_STEP == facts.node_id:
+                yield dialog["state"]
 
 
-def rtpengine(address: str, port: int) -> int:
-    """Sessions that this rtpengine owns. Raises `ProbeFailed`."""
+def _rtpengine(address: str, port: int) -> int:
+    """Sessions that this rtpengine owns."""
     answer = probes.ng(address, port, {"command": "statistics"})
     try:
         return int(answer["statistics"]["currentstatistics"]["sessionsown"])

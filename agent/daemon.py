@@ -83,7 +83,7 @@ class Daemon:
             hooks=self._hooks(),
             hook=config.hook_terminating,
             limit_s=config.drain_s,
-            active_calls=lambda: active.calls(config, self._facts),
+            active_calls=lambda: active.bound(config, self._facts),
         ).run()
 
     def _stopping(self) -> bool:

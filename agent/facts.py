@@ -12,6 +12,8 @@ from agent import paths
 from agent.config import Model
 from agent.errors import AgentError
 
+NODE_ID_STEP = 65_536  # h_id_step of Kamailio's dialogs
+
 
 class Facts(Model):
     """Facts of the running instance; `public_ip` is the claimed Elastic IP."""
@@ -25,7 +27,7 @@ class Facts(Model):
     @property
     def node_id(self) -> int:
         """1 to 65535, unique inside the VPC, which is a /16 at most."""
-        return int(self.private_ip) & 0xFFFF
+        return int(self.private_ip) % NODE_ID_STEP
 
     @property
     def advertised_ip(self) -> IPv4Address:

@@ -10,11 +10,10 @@ from typing import Any
 import boto3
 import pytest
 
-from agent.config import Config, Kind, Ports, Secrets
 from agent.drain import HEARTBEAT_S, Drain
 from agent.errors import AgentError
-from agent.facts import Facts
 from agent.hooks import Hooks
+from tests.agent.samples import FACTS, GROUP, config
 
 
 class World:
@@ -130,27 +129,6 @@ def test_a_restart_of_the_agent_does_not_restart_the_limit(state: Path) -> None:
     state.write_text(json.dumps({"started": world.now - 80}))
     world.drain(state, lambda: 1, limit=90).run()
     assert world.now - 1000 < 15
-
-
-GROUP = "c4-demo-acme-router"
-
-
-def config(**changes: Any) -> Config:
-    ports = Ports(**dict.fromkeys(Ports.model_fields, 1))
-    values: dict[str, Any] = {
-        "deployment": "demo", "region": "eu-central-1", "kind": Kind.ROUTER, "group": GROUP,
-        "service": "acme-router", "tags": {}, "public_address": False, "ports": ports,
-        "secrets": Secrets(consul_agent="c4/demo/consul/agent"), "hook_launching": "launching",
-        "hook_terminating": "terminating", "drain_s": 60, "metric_namespace": "C4/demo",
-        "metric_active_calls": "ActiveCalls",
-    }  # fmt: skip
-    return Config(**(values | changes))
-
-
-FACTS = Facts.model_validate(
-    {"instance_id": "i-0123456789abcdef0", "region": "eu-central-1", "zone": "eu-central-1a",
-     "private_ip": "10.40.64.5"}
-)  # fmt: skip
 
 
 class AutoScaling:

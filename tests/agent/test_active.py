@@ -1,0 +1,85 @@
+"""Is the number of calls this instance's own, and does a drain wait for the right ones?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import active
+from agent.active import State
+from agent.config import Config, Kind
+from agent.errors import AgentError
+from agent.kamcmd import RpcFailed
+from tests.agent.samples import FACTS, config
+
+OTHER = FACTS.node_id + 1
+
+
+def _dialog(number: int, node: int, state: State) -> dict[str, Any]:
+    # As Kamailio 6.0.1 writes it (dlg.dump_file), but for what the agent does not read.
+    return {"h_entry": 3940, "h_id": node + number * 65_536, "call_id": "c\u00fc0", "state": state}
+
+
+DIALOGS = [
+    _dialog(8879, FACTS.node_id, State.CONFIRMED),
+    _dialog(1, FACTS.node_id, State.EARLY),
+    _dialog(2, FACTS.node_id, State.CONFIRMED_WITHOUT_ACK),
+    _dialog(3, FACTS.node_id, State.DELETED),
+    _dialog(1, OTHER, State.CONFIRMED),
+    _dialog(2, OTHER, State.EARLY),
+]
+
+
+class Kamailio:
+    """Writes the dialogs where the agent wants them."""
+
+    def __init__(self, dialogs: list[dict[str, Any]]) -> None:
+        self.dialogs = dialogs
+
+    def __call__(self, method: str, path: str) -> str:
+        assert method == "dlg.dump_file"
+        Path(path).write_text("".join(json.dumps(d) + "\n" for d in self.dialogs))
+        return ""
+
+
+@pytest.mark.parametrize("kind", [Kind.SBC, Kind.ROUTER])
+def test_only_own_calls_that_live_are_counted(kind: Kind, tmp_path: Path) -> None:
+    count = active.calls(config(kind=kind), FACTS, Kamailio(DIALOGS), tmp_path / "dump")
+    assert count == 3
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(Kind.SBC, 3), (Kind.ROUTER, 2)])
+def test_a_router_waits_only_for_calls_that_are_not_established(
+    kind: Kind, expected: int, tmp_path: Path
+) -> None:
+    count = active.bound(config(kind=kind), FACTS, Kamailio(DIALOGS), tmp_path / "dump")
+    assert count == expected
+
+
+@pytest.mark.parametrize("kind", [Kind.CONFD, Kind.CONSUL])
+def test_tiers_without_calls_say_so(kind: Kind, tmp_path: Path) -> None:
+    def nobody(*_: str) -> str:
+        raise AssertionError("asked for calls")
+
+    tier: Config = config(kind=kind)
+    assert active.calls(tier, FACTS, nobody, tmp_path / "dump") is None
+
+
+def test_a_kamailio_that_does_not_answer_is_not_an_idle_one(tmp_path: Path) -> None:
+    def dead(*_: str) -> str:
+        raise RpcFailed("connect: No such file or directory")
+
+    with pytest.raises(AgentError, match="active calls: connect"):
+        active.bound(config(), FACTS, dead, tmp_path / "dump")
+
+
+def test_a_dump_that_cannot_be_read_is_not_an_idle_kamailio(tmp_path: Path) -> None:
+    def broken(_: str, path: str) -> str:
+        Path(path).write_text('{"h_id": ')
+        return ""
+
+    with pytest.raises(AgentError, match="active calls"):
+        active.bound(config(), FACTS, broken, tmp_path / "dump")
