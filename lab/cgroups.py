@@ -5,6 +5,8 @@ Only the unified hierarchy is used, wherever the host has it mounted: alone, or 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -52,17 +54,16 @@ def kill(group: Path, timeout: float = 10) -> None:
     while processes(group):
         if time.monotonic() > deadline:
             raise LabError(f"processes {processes(group)} survive SIGKILL in {group}")
-        (group / "cgroup.kill").write_text("1")
+        with contextlib.suppress(FileNotFoundError):  # whoever watches the machine removes it too
+            (group / "cgroup.kill").write_text("1")
         time.sleep(0.02)
     remove(group)
 
 
 def remove(group: Path) -> None:
     """Remove an empty group with all groups below it."""
-    for directory in sorted(group.rglob("*"), reverse=True):
-        if directory.is_dir():
-            _rmdir(directory)
-    _rmdir(group)
+    for directory, _, _ in os.walk(group, topdown=False):  # ignores what vanishes meanwhile
+        _rmdir(Path(directory))
 
 
 def _rmdir(directory: Path) -> None:
