@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from agent import apply
 from rendering.kamailio_files import kamailio_files
 from settings.facts import CONFD_KAMAILIO_PORT, DMQ_PORT, RTPENGINE_NG_PORT, SIP_INTERNAL_PORT, Tier
 from settings.load import load
 from settings.models import Deployment
 from tests.kamailio.confd_stub import ConfdStub, answer
-from tests.kamailio.netns import Network, network, run, socket_in
+from tests.kamailio.netns import Network, inside, network, socket_in
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent
 
@@ -27,11 +28,6 @@ ROUTERS = {"rtr1": "10.40.64.21", "rtr2": "10.40.80.22"}
 RTPS = {"rtp1": ("10.40.16.31", "203.0.113.31"), "rtp2": ("10.40.21.32", "203.0.113.32")}
 CONFDS = ("10.40.65.41", "10.40.65.42")
 CALLER, CALLEE, CALLEE2 = "198.51.100.10", "198.51.100.20", "198.51.100.21"
-_ANNOUNCE = """
-import sys
-from agent.dmq import announce
-announce(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
-"""
 _COLUMNS = (
     "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
 )
@@ -50,8 +46,10 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0, what: str = 
 class Cluster:
     """Handles to everything; `start` brings it up as an instance's agent would."""
 
-    def __init__(self, net: Network, root: Path, work: Path, deployment: Deployment) -> None:
-        self.net, self.root, self.work = net, root, work
+    def __init__(
+        self, net: Network, layers: tuple[Path, ...], work: Path, deployment: Deployment
+    ) -> None:
+        self.net, self.layers, self.work = net, layers, work
         self.deployment, self.tenant = deployment, deployment.tenants[0]
         self.nodes: dict[str, Node] = {}
         self.agents: list[Agent] = []
@@ -65,7 +63,7 @@ class Cluster:
         work.mkdir()
         namespace = self._hosts.get(address) or self.net.host(name, address)
         self._hosts[address] = namespace
-        node = Node(name, namespace, address, self.root, work, public)
+        node = Node(name, namespace, address, self.layers, work, public)
         self.nodes[name] = node
         if public:
             self.net.associate(public, address)
@@ -87,6 +85,7 @@ class Cluster:
         for name, (address, public) in SBCS.items():
             self.add(name, Tier.SBC, address, public)
         self.apply_lists()
+        self.settle()
 
     def tier(self, prefix: str) -> list[Node]:
         return [n for name, n in self.nodes.items() if name.startswith(prefix) and n.process]
@@ -100,15 +99,25 @@ class Cluster:
             self.apply_confd(router, CONFDS)
             self.apply_dmq(router, self.tier("rtr"))
 
+    def apply(self, node: Node, name: str, lines: Sequence[str]) -> None:
+        """What `c4-agent apply` does on the node, by the agent's own code."""
+        places = self._places(node)
+        (places.rendered / name).write_text("\n".join(lines) + "\n")
+        inside(node.namespace, lambda: apply.apply(name, places, node.rpc))
+
+    def _places(self, node: Node) -> apply.Places:
+        places = apply.Places(node.work / "rendered", node.lists, node.work / "applied")
+        for directory in (places.rendered, places.applied):
+            directory.mkdir(exist_ok=True)
+        return places
+
     def apply_dispatcher(
         self, sbc: Node, new: Sequence[str], all_: Sequence[str] | None = None
     ) -> None:
-        lines = [f"1 sip:{a}:{SIP_INTERNAL_PORT} 0 0 weight=50;rweight=50;duid={a}" for a in new]
-        lines += [
-            f"2 sip:{a}:{SIP_INTERNAL_PORT} 0 0 weight=50;rweight=50;duid={a}" for a in all_ or new
-        ]
-        (sbc.lists / "dispatcher.list").write_text("\n".join(lines) + "\n")
-        sbc.rpc("dispatcher.reload")
+        sets = [(1, a) for a in new] + [(2, a) for a in all_ or new]
+        self.apply(sbc, "dispatcher.list", [
+            f"{s} sip:{a}:{SIP_INTERNAL_PORT} 0 0 weight=50;rweight=50;duid={a}" for s, a in sets
+        ])  # fmt: skip
 
     def apply_rtpengine(self, router: Node, addresses: Sequence[str]) -> None:
         rows = ["id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)"]
@@ -116,23 +125,18 @@ class Cluster:
             low = int(ipaddress.IPv4Address(a)) & 0xFFFF
             for set_id in (0, low):
                 rows.append(f"{len(rows)}:{set_id}:udp\\:{a}\\:{RTPENGINE_NG_PORT}:1:0:0")
-        (router.lists / "rtpengine").write_text("\n".join(rows) + "\n")
-        router.rpc("rtpengine.reload")
+        self.apply(router, "rtpengine", rows)
 
     def apply_confd(self, router: Node, addresses: Sequence[str]) -> None:
-        head = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
-        rows = [head, f"0:n:0:0:{len(addresses)}:0"]
+        rows = [_COLUMNS, f"0:n:0:0:{len(addresses)}:0"]
         rows += [
-            f"{i + 1}:{i}:0:0:http\\://{a}\\:{CONFD_KAMAILIO_PORT}:0"
-            for i, a in enumerate(addresses)
+            f"{i}:{i - 1}:0:0:http\\://{a}\\:{CONFD_KAMAILIO_PORT}:0"
+            for i, a in enumerate(addresses, 1)
         ]
-        (router.lists / "router-confd").write_text("\n".join(rows) + "\n")
-        router.rpc("htable.reload", "confd")
+        self.apply(router, "router-confd", rows)
 
     def apply_dmq(self, node: Node, peers: Sequence[Node]) -> None:
-        uris = [f"sip:{p.address}:{DMQ_PORT}" for p in peers]
-        run(["ip", "netns", "exec", node.namespace, "python3", "-c", _ANNOUNCE, node.address,
-             str(DMQ_PORT), *uris])  # fmt: skip
+        self.apply(node, "dmq", [f"sip:{p.address}:{DMQ_PORT}" for p in peers])
 
     def ua(self, address: str, port: int = 5060) -> Agent:
         """A user agent on the internet side."""
@@ -152,6 +156,49 @@ class Cluster:
         assert listed, sbc.rpc("dlg.list")
         return next(n for n in self.tier("rtr") if n.address == listed[-1])
 
+    def restore(self) -> None:
+        """After a test: no user agents, default answers, every node of the beginning alive."""
+        for agent in self.agents:
+            agent.close()
+        self.agents.clear()
+        for stub in self.confds:
+            stub.status, stub.delay_s = 200, 0.0
+            stub.answer = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
+            stub.requests.clear()
+            stub.cdrs.clear()
+            stub.start()
+        dead = [node for node in self.nodes.values() if node.process is None]
+        for node in dead:
+            self.revive(node)
+        if dead:
+            self.apply_lists()
+            self.settle()
+
+    def revive(self, node: Node) -> None:
+        """Start the program of a killed node again, with what it has in its directories."""
+        if node.name.startswith("rtp"):
+            node.start_rtpengine(RTPENGINE_NG_PORT)
+            return
+        node.start_kamailio()
+        # The agent repeats this list: Kamailio has forgotten its peers.
+        inside(node.namespace, lambda: apply.repeat("dmq", self._places(node), node.rpc))
+
+    def settle(self) -> None:
+        """Wait until every SBC has seen every router answer, and every node its peers."""
+        for sbc in self.tier("sbc"):
+            routers = self.tier("rtr")
+            wait_until(
+                lambda sbc=sbc, n=len(routers): sbc.rpc("dispatcher.list").count("FLAGS: AP") == 2 * n,
+                10, f"{sbc.name}: {sbc.rpc('dispatcher.list')}",
+            )  # fmt: skip
+        for tier in ("sbc", "rtr"):
+            nodes = self.tier(tier)
+            for node in nodes:
+                wait_until(
+                    lambda node=node, n=len(nodes): node.rpc("dmq.list_nodes").count("status: active") == n,
+                    15, f"{node.name}: peers",
+                )  # fmt: skip
+
     def close(self) -> None:
         for agent in self.agents:
             agent.close()
@@ -162,11 +209,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(root: Path, deployment: Deployment | None = None) -> Iterator[Cluster]:
+def cluster(layers: tuple[Path, ...], deployment: Deployment | None = None) -> Iterator[Cluster]:
     """A running cluster; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="kt-", dir="/var/tmp") as work, network(PREFIX) as net:
         Path(work).chmod(0o755)
-        made = Cluster(net, root, Path(work), deployment or load("demo"))
+        made = Cluster(net, layers, Path(work), deployment or load("demo"))
         try:
             made.start()
             yield made

@@ -76,6 +76,8 @@ class ConfdStub:
         self._server: _Server | None = None
 
     def start(self) -> None:
+        if self._server:
+            return
         sock = socket_in(self.namespace, socket.SOCK_STREAM, (self.address, self.port))
         sock.listen(64)
         server = _Server((self.address, self.port), _Handler, bind_and_activate=False)

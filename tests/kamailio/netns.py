@@ -8,11 +8,13 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
 INSIDE_GATEWAY = "10.40.0.1"
 OUTSIDE_GATEWAY = "198.51.100.1"
@@ -50,11 +52,12 @@ def ip(*arguments: str) -> None:
     run(["ip", *arguments])
 
 
-def socket_in(namespace: str, kind: int, address: tuple[str, int]) -> socket.socket:
-    """A bound socket that lives in `namespace`; the calling thread stays where it is."""
-    made: list[socket.socket | BaseException] = []
+def inside(namespace: str, action: Callable[[], T]) -> T:
+    """Result of `action` run in a thread of that namespace; the caller stays where it is."""
+    results: list[T] = []
+    errors: list[BaseException] = []
 
-    def make() -> None:
+    def act() -> None:
         try:
             fd = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
             try:
@@ -62,17 +65,21 @@ def socket_in(namespace: str, kind: int, address: tuple[str, int]) -> socket.soc
                     raise OSError(ctypes.get_errno(), f"setns {namespace}")
             finally:
                 os.close(fd)
-            made.append(_bound(kind, address))
-        except BaseException as error:  # handed to the caller
-            made.append(error)
+            results.append(action())
+        except BaseException as error:  # raised in the calling thread
+            errors.append(error)
 
-    thread = threading.Thread(target=make)
+    thread = threading.Thread(target=act)
     thread.start()
     thread.join()
-    result = made[0]
-    if isinstance(result, BaseException):
-        raise result
-    return result
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def socket_in(namespace: str, kind: int, address: tuple[str, int]) -> socket.socket:
+    """A bound socket that lives in `namespace`."""
+    return inside(namespace, lambda: _bound(kind, address))
 
 
 def _bound(kind: int, address: tuple[str, int]) -> socket.socket:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.kamcmd import RpcFailed
 from rendering.files import File
 
 START_TIMEOUT_S = 15
@@ -24,7 +24,7 @@ class Node:
     name: str
     namespace: str
     address: str
-    root: Path  # a Debian 13 tree with Kamailio
+    layers: tuple[Path, ...]  # Debian 13 with Kamailio, topmost first
     work: Path  # becomes /run, /etc/kamailio and /etc/c4 of the node
     public: str = ""
     process: subprocess.Popen[bytes] | None = None
@@ -56,15 +56,39 @@ class Node:
             path.chmod(0o777 if path.is_dir() else 0o666)
 
     def _spawn(self, program: Sequence[str]) -> None:
-        # `ip netns exec` makes a private mount namespace: the binds below vanish with the node.
-        script = (
-            'mount --bind "$2/run" "$1/run" && mount --bind "$2/etc/kamailio" "$1/etc/kamailio" '
-            '&& mount -t proc proc "$1/proc" && root=$1 && shift 2 && exec chroot "$root" "$@"'
-        )
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespace, "sh", "-c", script, "sh",
-             str(self.root), str(self.work), *program],
+            self._in_image(["ip", "netns", "exec", self.namespace], program),
             stdout=self.log.open("ab"), stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def _in_image(self, prefix: Sequence[str], program: Sequence[str]) -> list[str]:
+        """Command that runs `program` on the image's file system; `prefix` must give it a mount
+        namespace of its own, with which these mounts vanish."""
+        root = self.work / "root"
+        root.mkdir(exist_ok=True)
+        lower = ":".join(map(str, self.layers))
+        image = (
+            f"mount -t overlay overlay -o lowerdir={lower} {root}"
+            if len(self.layers) > 1
+            else f"mount --bind {lower} {root}"
+        )
+        script = f"""
+            set -e
+            {image}
+            mount --bind {self.work}/run {root}/run
+            mount --bind {self.work}/etc/kamailio {root}/etc/kamailio
+            mount --rbind /dev {root}/dev
+            mount -t proc proc {root}/proc
+            exec chroot {root} "$@"
+        """
+        return [*prefix, "sh", "-c", script, "sh", *program]
+
+    def check(self) -> subprocess.CompletedProcess[str]:
+        """`kamailio -c` of the installed files."""
+        command = ["/usr/sbin/kamailio", "-c", "-f", "/etc/kamailio/kamailio.cfg"]
+        return subprocess.run(
+            self._in_image(["unshare", "-m"], command),
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     def start_kamailio(self, *, memory_mb: int = 128) -> None:
@@ -104,7 +128,7 @@ class Node:
         )  # fmt: skip
         reply = done.stdout.strip()
         if check and (reply.startswith("error:") or done.returncode):
-            raise RuntimeError(f"{self.name} {' '.join(command)}: {reply or done.stderr}")
+            raise RpcFailed(f"{self.name} {' '.join(command)}: {reply or done.stderr}")
         return reply
 
     def logged(self, text: str) -> int:
@@ -126,7 +150,3 @@ class Node:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.process = None
-
-    def remove(self) -> None:
-        self.kill()
-        shutil.rmtree(self.work, ignore_errors=True)

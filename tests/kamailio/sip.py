@@ -207,6 +207,7 @@ class Call:
         self.replies: list[Message] = []
         self.requests: list[Message] = []
         self.state = "new"
+        self.status = 0  # final reply that this end gave as a callee
         self.invite_branch = ""
         self.incoming: Message | None = None
         self.invite_answer = ""
@@ -334,7 +335,7 @@ class Call:
         elif message.method == "CANCEL":
             self.agent.reply(message, 200, "OK")
             if self.incoming and self.state == "ringing":
-                self.state = "cancelled"
+                self.state, self.status = "cancelled", 487
                 self.agent.reply(self.incoming, 487, "Request Terminated", tag=self.local_tag)
         elif message.method == "BYE":
             self.state = "ended"
@@ -361,10 +362,10 @@ class Call:
         if self.state != "ringing":
             return
         if self.agent.answer >= 300:
-            self.state = "refused"
+            self.state, self.status = "refused", self.agent.answer
             self.agent.reply(message, self.agent.answer, "Refused", tag=self.local_tag)
         else:
-            self.state = "answered"
+            self.state, self.status = "answered", 200
             self._answer(message)
 
     def _answer(self, message: Message, wait: float = T1) -> None:

@@ -1,0 +1,50 @@
+"""Fixtures: the image's file system, and a SIP plane in namespaces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kamailio.cluster import Cluster, cluster
+
+ROOT_VARIABLE = "C4_KAMAILIO_ROOT"
+
+
+def _layers() -> tuple[Path, ...]:
+    """Directories of the machine image, topmost first; builds what its cache lacks."""
+    if chosen := os.environ.get(ROOT_VARIABLE):
+        return (Path(chosen),)
+    if os.geteuid() != 0:
+        pytest.skip(f"needs root, or {ROOT_VARIABLE} with a Debian 13 tree that has Kamailio")
+    from image import layers
+    from lab.names import cache_dir
+
+    if os.environ.get("CI") != "true" and not list((cache_dir() / "image").glob("os-*")):
+        pytest.skip(f"no machine image yet: run `make demo` once, or set {ROOT_VARIABLE}")
+    return layers.build(print).instance
+
+
+@pytest.fixture(scope="session")
+def image_root() -> tuple[Path, ...]:
+    """Layers of the file system that instances run, topmost first."""
+    return _layers()
+
+
+@pytest.fixture(scope="module")
+def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
+    """Two SBCs, two routers, two rtpengines, two router-confd; shared by a module's tests."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    with cluster(image_root) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _quiet_agents(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test begins with default user agents and a whole plane."""
+    yield
+    if "plane" in request.fixturenames:
+        request.getfixturevalue("plane").restore()

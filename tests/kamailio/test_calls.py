@@ -1,0 +1,206 @@
+"""Calls through a healthy SIP plane."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from tests.kamailio.confd_stub import answer
+from tests.kamailio.sip import Agent, Call, sdp
+
+pytestmark = pytest.mark.sip
+SBC1 = ("203.0.113.11", 5060)
+SBC2 = ("203.0.113.12", 5060)
+PRIVATE = "10.40."
+
+
+@pytest.fixture
+def caller(plane: Cluster) -> Agent:
+    return plane.ua(CALLER)
+
+
+@pytest.fixture
+def callee(plane: Cluster) -> Agent:
+    return plane.ua(CALLEE)
+
+
+def established(caller: Agent, callee: Agent, via: tuple[str, int] = SBC1) -> tuple[Call, Call]:
+    """A confirmed call: the caller's end and the callee's."""
+    call = caller.call(via)
+    assert call.invite().status == 200
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed", what="ACK at the callee")
+    return call, other
+
+
+def test_call_is_answered_and_ends_from_the_caller(caller: Agent, callee: Agent) -> None:
+    call, other = established(caller, callee)
+    assert call.bye().status == 200
+    assert other.state == "ended"
+
+
+def test_call_ends_from_the_callee(caller: Agent, callee: Agent) -> None:
+    call, other = established(caller, callee)
+    assert other.bye().status == 200
+    assert [m.method for m in call.requests] == ["BYE"]
+
+
+def test_either_side_may_hold_and_resume(caller: Agent, callee: Agent) -> None:
+    call, other = established(caller, callee)
+    for end in (call, other):
+        for direction in ("sendonly", "sendrecv"):
+            result = end.request("INVITE", body=sdp(end.agent.address[0], 6000, direction))
+            assert result.status == 200
+            end.ack()
+    assert call.bye().status == 200
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "INFO", "REFER", "NOTIFY"])
+def test_requests_within_the_dialog_reach_the_other_side(
+    caller: Agent, callee: Agent, method: str
+) -> None:
+    call, other = established(caller, callee)
+    assert call.request(method).status == 200
+    assert other.request(method).status == 200
+    assert callee.seen(method, call.call_id)
+    assert caller.seen(method, call.call_id)
+    call.bye()
+
+
+def test_any_sbc_continues_the_dialog_of_another(caller: Agent, callee: Agent) -> None:
+    call, _ = established(caller, callee)
+    call.peer = SBC2  # as after DNS failover; the Route still names the first
+    assert call.request("INVITE", body=sdp(CALLER, 6000)).status in (200, 403)
+    call.routes = [r.replace(SBC1[0], SBC2[0]) for r in call.routes]
+    assert call.request("INVITE", body=sdp(CALLER, 6000)).status == 200
+    call.ack()
+    assert call.bye().status == 200
+
+
+def test_refusal_reaches_the_caller(caller: Agent, callee: Agent) -> None:
+    callee.answer = 486
+    assert caller.call(SBC1).invite().status == 486
+
+
+def test_cancelled_call_stops_ringing(caller: Agent, callee: Agent) -> None:
+    callee.answer = 0
+    call = caller.call(SBC1)
+    result = call.invite(cancel_after=0.4)
+    assert result.status == 487
+    assert callee.calls[call.call_id].status == 487
+    assert len(callee.seen("CANCEL", call.call_id)) == 1
+
+
+def test_unknown_destination_is_404(plane: Cluster, caller: Agent) -> None:
+    for stub in plane.confds:
+        stub.answer = answer()
+    assert caller.call(SBC1).invite().status == 404
+
+
+def test_next_route_is_tried_when_the_first_fails(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    second = plane.ua(CALLEE2)
+    callee.answer = 503
+    for stub in plane.confds:
+        stub.answer = answer(f"sip:{CALLEE}:5060", f"sip:{CALLEE2}:5060")
+    call = caller.call(SBC1)
+    assert call.invite().status == 200
+    call.ack()
+    assert len(callee.seen("INVITE")) == 1
+    assert len(second.seen("INVITE")) == 1
+    assert call.bye().status == 200
+
+
+def test_busy_is_final_even_with_more_routes(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    second = plane.ua(CALLEE2)
+    callee.answer = 486
+    for stub in plane.confds:
+        stub.answer = answer(f"sip:{CALLEE}:5060", f"sip:{CALLEE2}:5060")
+    assert caller.call(SBC1).invite().status == 486
+    time.sleep(0.2)
+    assert not second.seen("INVITE")
+
+
+def test_carrier_out_of_service_is_500_and_the_second_router_is_not_asked(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    callee.answer = 503
+    assert caller.call(SBC1).invite().status == 500
+    assert len(callee.seen("INVITE")) == 1
+
+
+def test_routing_is_asked_with_source_and_request_uri(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call, _ = established(caller, callee)
+    call.bye()
+    (asked,) = [r for stub in plane.confds for r in stub.requests]
+    assert asked["source_ip"] == CALLER
+    assert asked["source_port"] == 5060
+    assert asked["request_uri"] == f"sip:100@{SBC1[0]}:5060"
+    assert asked["call_id"] == call.call_id
+
+
+def test_media_flows_through_rtpengine_on_both_sides(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call = caller.call(SBC1)
+    result = call.invite()
+    assert result.message is not None
+    call.ack()
+    offered = callee.seen("INVITE", call.call_id)[0].body
+    relays = {node.public for node in plane.tier("rtp")}
+    for body in (offered, result.message.body):
+        address = next(line for line in body.splitlines() if line.startswith("c=")).split()[-1]
+        assert address in relays
+        assert CALLER not in body
+        assert CALLEE not in body
+    call.bye()
+
+
+def test_late_offer_goes_through_rtpengine_too(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call = caller.call(SBC1)
+    result = call.invite(body="")
+    assert result.message is not None
+    assert CALLEE not in result.message.body
+    call.ack(body=sdp(CALLER, 6000))
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed")
+    ack = callee.seen("ACK", call.call_id)[0]
+    assert "m=audio" in ack.body
+    assert CALLER not in ack.body
+    assert call.bye().status == 200
+
+
+def test_no_internal_name_address_or_header_leaves(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call, _ = established(caller, callee)
+    call.bye()
+    for agent in (caller, callee):
+        for message in agent.received:
+            text = message.first + "\n" + "\n".join(f"{k}: {v}" for k, v in message.headers)
+            assert "x-c4-" not in text.lower()
+            assert "c4.internal" not in text
+            routes = " ".join(message.all("Record-Route") + message.all("Contact"))
+            assert PRIVATE not in routes
+
+
+def test_dialogs_are_gone_on_every_node_after_the_call(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call, _ = established(caller, callee)
+    nodes = plane.tier("sbc") + plane.tier("rtr")
+    for node in nodes:
+        wait_until(lambda node=node: call.call_id in node.rpc("dlg.list"), what=node.name)
+    call.bye()
+    for node in nodes:
+        wait_until(
+            lambda node=node: call.call_id not in node.rpc("dlg.list"), 12, f"{node.name} keeps it"
+        )

@@ -1,0 +1,67 @@
+"""Every rendered Kamailio configuration is accepted by the Kamailio of the machine image."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rendering.files import File
+from rendering.kamailio_files import kamailio_files
+from settings import load
+from settings.facts import Tier
+from settings.models import DispatchAlgorithm
+from tests.kamailio.node import Node
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to see the image's files as /"),
+]
+TIERS = [Tier.SBC, Tier.ROUTER]
+
+
+def check(layers: tuple[Path, ...], work: Path, files: tuple[File, ...]) -> tuple[int, str]:
+    """Exit status of `kamailio -c`, and what it said beside plain information."""
+    node = Node("check", "", "127.0.0.1", layers, work, "203.0.113.10")
+    node.install(files)
+    done = node.check()
+    lines = (done.stdout + done.stderr).splitlines()
+    return done.returncode, "\n".join(
+        line for line in lines if any(word in line for word in ("ERROR", "WARNING", "CRITICAL"))
+    )
+
+
+@pytest.mark.parametrize("tier", TIERS, ids=str)
+@pytest.mark.parametrize("name", ["demo", "production.example"])
+def test_kamailio_accepts_the_rendered_configuration(
+    image_root: tuple[Path, ...], tmp_path: Path, name: str, tier: Tier
+) -> None:
+    deployment = load(name)
+    for tenant in deployment.tenants:
+        status, said = check(
+            image_root, tmp_path / tenant.name, kamailio_files(deployment, tenant, tier)
+        )
+        assert (status, said) == (0, "")
+
+
+@pytest.mark.parametrize("algorithm", list(DispatchAlgorithm), ids=str)
+def test_kamailio_accepts_every_dispatch_algorithm(
+    image_root: tuple[Path, ...], tmp_path: Path, algorithm: DispatchAlgorithm
+) -> None:
+    deployment = load("demo")
+    tenant = deployment.tenants[0]
+    changed = tenant.model_copy(
+        update={"sip": tenant.sip.model_copy(update={"dispatch": algorithm})}
+    )
+    assert check(image_root, tmp_path, kamailio_files(deployment, changed, Tier.SBC)) == (0, "")
+
+
+def test_syntax_error_is_found(image_root: tuple[Path, ...], tmp_path: Path) -> None:
+    deployment = load("demo")
+    files = list(kamailio_files(deployment, deployment.tenants[0], Tier.SBC))
+    broken = files[0].content.replace("request_route {", "request_route {{", 1)
+    files[0] = File(files[0].path, broken)
+    status, said = check(image_root, tmp_path, tuple(files))
+    assert status != 0
+    assert "syntax error" in said or "parse error" in said

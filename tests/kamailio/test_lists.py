@@ -1,0 +1,160 @@
+"""The lists as consul-template renders them from a real Consul's catalogue."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.lists import LISTS
+from rendering.kamailio_files import kamailio_files
+from settings import load
+from settings.facts import Tier
+from tests.kamailio.netns import ip
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+NAMESPACE = "kt-consul"
+
+
+def program(name: str) -> str:
+    """A binary that the image build made, or one of the PATH."""
+    from lab.names import cache_dir
+
+    built = sorted((cache_dir() / "bin").glob(f"{name}-[0-9]*"))
+    found = shutil.which(name) or (str(built[-1]) if built else None)
+    if found is None:
+        message = f"needs {name}: the image build makes it"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    return found
+
+
+class Catalogue:
+    """A Consul server in a namespace without any link but loopback."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.inside = ["ip", "netns", "exec", NAMESPACE]
+
+    def curl(self, path: str, body: dict[str, Any]) -> None:
+        subprocess.run(
+            [*self.inside, "python3", "-c", _PUT, path],
+            input=json.dumps(body),
+            text=True,
+            check=True,
+        )
+
+    def service(
+        self, name: str, address: str, port: int, status: str = "passing", maintenance: bool = False,
+        **meta: str,
+    ) -> None:  # fmt: skip
+        """Register an instance on a node of its own."""
+        checks = [{"Name": "c4", "Status": status, "ServiceID": name}]
+        if maintenance:
+            checks.append({"Name": "Maintenance", "CheckID": f"_service_maintenance:{name}",
+                           "Status": "critical", "ServiceID": name})  # fmt: skip
+        self.curl("/v1/catalog/register", {
+            "Node": f"n-{address}", "Address": address,
+            "Service": {"ID": name, "Service": name, "Address": address, "Port": port, "Meta": meta},
+            "Checks": [{**check, "Node": f"n-{address}"} for check in checks],
+        })  # fmt: skip
+
+    def render(self, tier: Tier, name: str) -> list[str]:
+        """Lines of a list, rendered once and accepted by the agent's check."""
+        deployment = load("demo")
+        path = f"/etc/c4/lists/{name}.ctmpl"
+        files = kamailio_files(deployment, deployment.tenants[0], tier)
+        source, target = self.work / "source", self.work / "target"
+        source.write_text(next(f.content for f in files if f.path == path))
+        subprocess.run(
+            [*self.inside, program("consul-template"), "-once", "-log-level=err",
+             "-consul-addr=127.0.0.1:8500", f"-template={source}:{target}"],
+            check=True, timeout=20,
+        )  # fmt: skip
+        LISTS[name].check(target.read_text())
+        return [line for line in target.read_text().splitlines() if line]
+
+
+_PUT = """
+import sys, urllib.request
+request = urllib.request.Request(
+    "http://127.0.0.1:8500" + sys.argv[1], data=sys.stdin.read().encode(), method="PUT")
+urllib.request.urlopen(request, timeout=5).read()
+"""
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    made = Catalogue(tmp_path)
+    if Path(f"/run/netns/{NAMESPACE}").exists():
+        ip("netns", "delete", NAMESPACE)
+    ip("netns", "add", NAMESPACE)
+    process = None
+    try:
+        ip("-n", NAMESPACE, "link", "set", "lo", "up")
+        process = subprocess.Popen(
+            [*made.inside, program("consul"), "agent", "-dev", "-bind=127.0.0.1",
+             "-log-level=error", f"-data-dir={tmp_path}/consul"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        for _ in range(100):
+            try:
+                made.curl("/v1/kv/ready", {})
+                break
+            except subprocess.CalledProcessError:
+                time.sleep(0.1)
+        yield made
+    finally:
+        if process:
+            process.kill()
+            process.wait()
+        ip("netns", "delete", NAMESPACE)
+
+
+def test_dispatcher_list_separates_new_calls_from_all(catalogue: Catalogue) -> None:
+    catalogue.service("acme-router", "10.40.64.1", 5070, weight="70")
+    catalogue.service("acme-router", "10.40.64.2", 5070, maintenance=True)
+    catalogue.service("acme-router", "10.40.64.3", 5070, status="critical")
+    catalogue.service("globex-router", "10.40.64.9", 5070)
+    assert catalogue.render(Tier.SBC, "dispatcher.list") == [
+        "1 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
+        "2 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
+        "2 sip:10.40.64.2:5070 0 0 weight=50;rweight=50;duid=10.40.64.2",
+    ]
+
+
+def test_rtpengine_list_has_a_common_set_and_one_set_each(catalogue: Catalogue) -> None:
+    catalogue.service("acme-rtp", "10.40.16.5", 2223)
+    catalogue.service("acme-rtp", "10.40.21.7", 2223, maintenance=True)
+    _, *rows = catalogue.render(Tier.ROUTER, "rtpengine")
+    assert [row.split(":", 1)[1] for row in rows] == [
+        r"0:udp\:10.40.16.5\:2223:1:0:0",
+        r"4101:udp\:10.40.16.5\:2223:1:0:0",  # 16 * 256 + 5
+        r"5383:udp\:10.40.21.7\:2223:1:0:0",
+    ]
+    assert len({row.split(":")[0] for row in rows}) == len(rows)
+
+
+def test_router_confd_list_is_counted(catalogue: Catalogue) -> None:
+    catalogue.service("acme-router-confd", "10.40.64.7", 9600)
+    catalogue.service("acme-router-confd", "10.40.64.8", 9600)
+    catalogue.service("acme-router-confd", "10.40.64.9", 9600, status="critical")
+    _, count, *rows = catalogue.render(Tier.ROUTER, "router-confd")
+    assert count == "0:n:0:0:2:0"
+    assert rows == [
+        r"1:0:0:0:http\://10.40.64.7\:9600:0",
+        r"2:1:0:0:http\://10.40.64.8\:9600:0",
+    ]
+
+
+def test_dmq_list_has_every_living_node_of_the_tier(catalogue: Catalogue) -> None:
+    catalogue.service("acme-sbc", "10.40.0.4", 5070)
+    catalogue.service("acme-sbc", "10.40.5.4", 5070, maintenance=True)
+    catalogue.service("acme-sbc", "10.40.10.4", 5070, status="critical")
+    assert catalogue.render(Tier.SBC, "dmq") == ["sip:10.40.0.4:5090", "sip:10.40.5.4:5090"]
