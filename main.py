@@ -12,6 +12,7 @@ from cdktf import App  # noqa: E402
 
 from settings import Deployment, SettingsError, load  # noqa: E402
 from stacks.consul import ConsulStack  # noqa: E402
+from stacks.image import ImageStack  # noqa: E402
 from stacks.network import NetworkStack  # noqa: E402
 from stacks.tenant import TenantStack  # noqa: E402
 
@@ -19,6 +20,7 @@ from stacks.tenant import TenantStack  # noqa: E402
 def build(app: App, deployment: Deployment) -> None:
     """Add the stacks of a deployment to the app."""
     network = NetworkStack(app, deployment=deployment)
+    ImageStack(app, deployment=deployment, network=network)
     consul = ConsulStack(app, deployment=deployment, network=network)
     for tenant in deployment.tenants:
         TenantStack(app, deployment=deployment, tenant=tenant, network=network, consul=consul)

@@ -298,7 +298,15 @@ class Image(Model):
         pattern=r"^ami-[0-9a-f]{8,17}$",
         description="AMI id; default: the newest own image whose name matches `name`",
     )
-    name: str = Field(default="c4-debian13-*", description="name filter of the AMI look-up")
+    name: str = Field(
+        default="c4-debian13-*",
+        pattern=r"^[A-Za-z0-9 ()./'@_-]+\*$",
+        description="name filter of the AMI look-up; EC2 Image Builder puts the date for `*`",
+    )
+    build_instance_type: str = Field(
+        default="c6i.large", description="EC2 instance type that the image is built on"
+    )
+    disk_gb: int = Field(default=8, ge=8, le=1024, description="root volume of the image, GiB")
 
 
 class Deployment(Model):
@@ -344,6 +352,16 @@ class Deployment(Model):
                 problems.append(
                     f"network.segments.{segment}: {net} is too small for {len(self.zones)} subnets; "
                     f"at least a /{MIN_SUBNET_PREFIX - bits} is needed"
+                )
+        disks = [("consul.disk_gb", self.consul.disk_gb)]
+        for i, tenant in enumerate(self.tenants):
+            for tier in Tier:
+                field = f"tenants.{i}.{tier.replace('-', '_')}.disk_gb"
+                disks.append((field, tenant.size(tier).disk_gb))
+        for field, size in disks:
+            if size < self.image.disk_gb:
+                problems.append(
+                    f"{field}: {size} must be at least image.disk_gb, {self.image.disk_gb}"
                 )
         if problems:
             raise ValueError("\n".join(problems))

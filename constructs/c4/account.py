@@ -17,6 +17,11 @@ class Account(Construct):
         self._partition = DataAwsPartition(self, "partition")
 
     @property
+    def id(self) -> str:
+        """Number of the account."""
+        return self._identity.account_id
+
+    @property
     def root(self) -> str:
         """ARN of the account itself, as a principal."""
         return f"arn:{self._partition.partition}:iam::{self._identity.account_id}:root"
@@ -25,3 +30,7 @@ class Account(Construct):
         """ARN of a regional resource of this account."""
         owner = f"{self.region}:{self._identity.account_id}"
         return f"arn:{self._partition.partition}:{service}:{owner}:{resource}"
+
+    def managed_policy(self, name: str) -> str:
+        """ARN of a policy that AWS maintains."""
+        return f"arn:{self._partition.partition}:iam::aws:policy/{name}"

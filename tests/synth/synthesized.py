@@ -75,7 +75,19 @@ def unpack(user_data: bytes) -> str:
 
 def readable(stack: Json) -> str:
     """A stack as YAML, for eyes: without CDKTF's own notes, user data as a pointer."""
-    return yaml.safe_dump(_readable(stack), sort_keys=True, width=100, allow_unicode=True)
+    return yaml.dump(_readable(stack), Dumper=_Dumper, width=100, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines stay texts of several lines."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _readable(value: Any) -> Any:

@@ -110,11 +110,34 @@ def test_everything_stored_is_encrypted(synthesized: Synthesized) -> None:
     assert len(databases) == len(synthesized.settings.tenants)
     for where, database in databases:
         assert database["storage_encrypted"] is True, where
+    for where, recipe in synthesized.resources("aws_imagebuilder_image_recipe"):
+        for device in recipe["block_device_mapping"]:
+            assert device["ebs"]["encrypted"] == "true", where
     for kind in ("aws_cloudwatch_log_group", "aws_secretsmanager_secret", "aws_db_instance"):
         for where, body in synthesized.resources(kind):
             assert body["kms_key_id"], where
     for where, key in synthesized.resources("aws_kms_key"):
         assert key["enable_key_rotation"] is True, where
+
+
+def test_buckets_are_private_and_encrypted(synthesized: Synthesized) -> None:
+    buckets = {where for where, _ in synthesized.resources("aws_s3_bucket")}
+    assert len(buckets) == 1
+    for kind in ("public_access_block", "server_side_encryption_configuration", "versioning"):
+        assert len(list(synthesized.resources(f"aws_s3_bucket_{kind}"))) == len(buckets), kind
+    for where, block in synthesized.resources("aws_s3_bucket_public_access_block"):
+        closed = {key for key, value in block.items() if value is True}
+        assert closed == {
+            "block_public_acls",
+            "block_public_policy",
+            "ignore_public_acls",
+            "restrict_public_buckets",
+        }, where
+
+
+def test_the_build_machine_needs_imdsv2(synthesized: Synthesized) -> None:
+    for where, body in synthesized.resources("aws_imagebuilder_infrastructure_configuration"):
+        assert body["instance_metadata_options"]["http_tokens"] == "required", where
 
 
 def test_logs_do_not_grow_for_ever(synthesized: Synthesized) -> None:

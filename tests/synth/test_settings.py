@@ -129,6 +129,14 @@ RULES = {
         ["network.flow_log_days", "100", "90"],
     ),
     "bad image id": (f"{GOOD}image: {{id: debian}}\n", ["image.id", "'debian'", "ami-"]),
+    "disk smaller than the image": (
+        with_tenant("{name: acme, router_confd: {disk_gb: 10}}") + "image: {disk_gb: 12}\n",
+        ["tenants.0.router_confd.disk_gb", "10", "image.disk_gb, 12"],
+    ),
+    "image name that Image Builder could not date": (
+        f"{GOOD}image: {{name: c4}}\n",
+        ["image.name", "'c4'"],
+    ),
     "not a mapping": ("[1, 2]\n", ["must be a mapping"]),
     "empty file": ("", ["must be a mapping"]),
     "not YAML": ("deployment: [\n", ["not valid YAML"]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from settings import Deployment, load
 from settings.load import ROOT
@@ -16,8 +19,9 @@ from tests.synth.synthesized import Synthesized, synthesize
 def test_stacks_are_network_consul_and_one_per_tenant(
     demo: Synthesized, production: Synthesized
 ) -> None:
-    assert {"network", "consul", "acme"} <= set(demo.names)
-    assert {"network", "consul", "acme", "globex"} <= set(production.names)
+    shared = {"network", "consul", "image"}
+    assert set(demo.names) == shared | {"acme"}
+    assert set(production.names) == shared | {"acme", "globex"}
 
 
 def test_adding_a_tenant_changes_no_other_stack(
@@ -86,8 +90,9 @@ def test_a_stack_reads_only_outputs_that_exist(synthesized: Synthesized) -> None
         for source in ("network", "consul"):
             marker = f"data.terraform_remote_state.{source}_state.outputs."
             for part in text.split(marker)[1:]:
-                output = part.split("}")[0].split(")")[0].split("[")[0]
-                assert output in synthesized.stack(source)["output"], f"{stack} reads {output}"
+                output = re.match(r"\w+", part)
+                assert output, part[:80]
+                assert output[0] in synthesized.stack(source)["output"], f"{stack}: {output[0]}"
 
 
 def test_stacks_are_deployed_in_order(demo: Synthesized) -> None:
@@ -137,3 +142,31 @@ def test_a_pinned_image_is_not_looked_up(tmp_path: Path) -> None:
         assert body["image_id"] == "ami-0123456789abcdef0", where
     for stack in ("consul", "acme"):
         assert "aws_ami" not in result.stack(stack)["data"]
+
+
+def test_stacks_look_for_images_by_the_name_that_the_pipeline_gives_them(demo: Synthesized) -> None:
+    ((_, distribution),) = demo.resources("aws_imagebuilder_distribution_configuration")
+    (region,) = distribution["distribution"]
+    built = region["ami_distribution_configuration"]["name"]
+    assert built == "c4-debian13-{{ imagebuilder:buildDate }}"
+    for stack in ("consul", "acme"):
+        (look_up,) = demo.stack(stack)["data"]["aws_ami"].values()
+        pattern = next(f["values"] for f in look_up["filter"] if f["name"] == "name")
+        assert fnmatch.fnmatchcase(built, pattern[0])
+
+
+def test_image_component_runs_the_stages_of_the_provisioning_script(demo: Synthesized) -> None:
+    ((_, component),) = demo.resources("aws_imagebuilder_component")
+    document = yaml.safe_load(component["data"])
+    commands = [
+        command
+        for phase in document["phases"]
+        for step in phase["steps"]
+        if step["action"] == "ExecuteBash"
+        for command in step["inputs"]["commands"]
+    ]
+    script = (ROOT / "image/provision.sh").read_text(encoding="utf-8")
+    stages = [words[2] for c in commands if (words := c.split())[:2] == ["bash", "./provision.sh"]]
+    assert stages == ["os", "tools", "app"]
+    for stage in stages:
+        assert f"{stage}_stage()" in script

@@ -1,0 +1,1 @@
+"""How the machine image is baked by EC2 Image Builder."""

@@ -1,0 +1,93 @@
+"""What Image Builder does on the build instance: our provisioning script, then a look at it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import yaml
+from cdktf_cdktf_provider_aws.imagebuilder_component import ImagebuilderComponent
+from constructs import Construct
+
+PAYLOAD_URI = "PayloadUri"
+WORK = "/var/tmp/c4-image"
+BUILD = (
+    "set -euo pipefail",
+    f"cd {WORK}",
+    "tar -xzf payload.tar.gz",
+    "bash ./provision.sh os",
+    f"bash ./provision.sh tools {WORK}/payload",
+    f"bash ./provision.sh app {WORK}/payload",
+    "cd /",
+    f"rm -rf {WORK}",
+)
+VALIDATE = (
+    "set -eu",
+    "kamailio -v",
+    "rtpengine --version",
+    "consul version",
+    "consul-template -version",
+    "c4-agent --help",
+    "test -s /etc/c4/rds-ca.pem",
+    "if systemctl is-enabled kamailio.service; then exit 1; fi",
+)
+
+
+class ProvisioningComponent(Construct):
+    """Runs `provision.sh` of a payload through all its stages.
+
+    The recipe says where the payload is, by the parameter `PAYLOAD_URI` (S3).
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, name: str) -> None:
+        super().__init__(scope, id_)
+        data = yaml.safe_dump(_document(name), sort_keys=False)
+        self._component = ImagebuilderComponent(
+            self,
+            "component",
+            name=name,
+            platform="Linux",
+            # Components are immutable: other content has another version.
+            version=f"1.0.{zlib.crc32(data.encode()) % 2**30}",
+            data=data,
+        )
+
+    @property
+    def arn(self) -> str:
+        return self._component.arn
+
+
+def _document(name: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "schemaVersion": "1.0",
+        "parameters": [{PAYLOAD_URI: {"type": "string", "description": "archive in S3"}}],
+        "phases": [
+            {
+                "name": "build",
+                "steps": [
+                    {
+                        "name": "Folder",
+                        "action": "CreateFolder",
+                        "inputs": [{"path": WORK}],
+                    },
+                    {
+                        "name": "Download",
+                        "action": "S3Download",
+                        "inputs": [
+                            {
+                                "source": f"{{{{ {PAYLOAD_URI} }}}}",
+                                "destination": f"{WORK}/payload.tar.gz",
+                            }
+                        ],
+                    },
+                    _bash("Provision", BUILD),
+                ],
+            },
+            {"name": "validate", "steps": [_bash("Programs", VALIDATE)]},
+        ],
+    }
+
+
+def _bash(name: str, commands: Sequence[str]) -> dict[str, object]:
+    return {"name": name, "action": "ExecuteBash", "inputs": {"commands": list(commands)}}
