@@ -11,10 +11,10 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
-from wsgiref.types import WSGIApplication
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from lab import dns, netns, views
 from lab.names import ACCOUNT, API, IMAGE_ID, IMAGE_NAME, IMDS, RESOLVER, Names
@@ -83,7 +83,7 @@ def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) 
     def cloudwatch(region: str) -> Any:
         return client("cloudwatch", region, port)
 
-    api = with_cbor(DomainDispatcherApplication(create_backend_app), cloudwatch)
+    api = with_cbor(one_at_a_time(DomainDispatcherApplication(create_backend_app)), cloudwatch)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(*certificate)
     inside: Callable[[object, int], socket.socket] = lambda address, number: netns.bound_socket(  # noqa: E731
@@ -96,6 +96,20 @@ def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) 
     resolver = netns.bound_socket(names.cloud_ns, str(RESOLVER), 53, socket.SOCK_DGRAM)
     dns.serve(resolver, dns.resolver(databases))
     return port
+
+
+def one_at_a_time(app: WSGIApplication) -> WSGIApplication:
+    """`app` without concurrency: moto's dictionaries do not stand it.
+
+    A request that fails half-way is repeated by the provider, and then finds what it has made.
+    """
+    lock = threading.Lock()
+
+    def serial(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with lock:
+            return app(environ, start_response)
+
+    return serial
 
 
 def _serve(sock: socket.socket, app: WSGIApplication, tls: ssl.SSLContext | None = None) -> None:
