@@ -26,7 +26,7 @@ def boot(config: Config) -> None:
         write_kamailio(instance)
     elif config.kind is Kind.RTP:
         write_rtpengine(config, instance)
-    until_done("Consul secrets", lambda: consul_secrets.write_all(config))
+    until_done("Consul secrets", lambda: consul_secrets.write_all(config, instance))
     if config.kind is Kind.CONFD:
         until_done("router-confd secrets", lambda: confd.write_secrets(config))
         until_done("database", lambda: confd.write_database(config, instance))

@@ -1,34 +1,78 @@
-"""What the Consul agent needs of Secrets Manager, as its second configuration directory."""
+"""What the Consul agent needs of Secrets Manager: gossip key, certificates, tokens.
+
+The servers make the first values. Everybody reads the agents' secret; the authority's key and
+the management token are in the servers' secret alone.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-from typing import Any
+import uuid
+from typing import TYPE_CHECKING, Any
 
 from agent import aws, paths, secrets
 from agent.config import Config, Kind
+from agent.errors import AgentError
+from agent.facts import Facts
 from agent.write import write
 
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+USER = "consul"
 GOSSIP_KEY_BYTES = 32
 
 
-def new_agent_secret() -> dict[str, Any]:
+def new_server_secret(deployment: str) -> dict[str, Any]:
+    """First value of the servers' secret."""
+    from agent import pki
+
+    authority = pki.new_authority(deployment)
+    return {
+        "ca_certificate": authority.certificate,
+        "ca_key": authority.key,
+        "management_token": str(uuid.uuid4()),
+    }
+
+
+def new_agent_secret(server_secret: dict[str, Any]) -> dict[str, Any]:
     """First value of the secret that every instance of the deployment reads."""
-    return {"gossip_key": base64.b64encode(os.urandom(GOSSIP_KEY_BYTES)).decode()}
+    return {
+        "gossip_key": base64.b64encode(os.urandom(GOSSIP_KEY_BYTES)).decode(),
+        "ca_certificate": server_secret["ca_certificate"],
+    }
 
 
-def write_all(config: Config) -> None:
-    """Write Consul's secret configuration. Raises `AgentError` until the servers made it.
-
-    The Consul servers make the first value; everybody else waits for it.
-    """
+def write_all(config: Config, instance: Facts) -> None:
+    """Write Consul's secret configuration and certificates. Raises `AgentError`; repeat it."""
     client = aws.client("secretsmanager", config.region)
-    name = config.secrets.consul_agent
-    if config.kind is Kind.CONSUL:
-        value = secrets.read_or_create(client, name, new_agent_secret)
-    else:
-        value = secrets.read(client, name)
-    text = json.dumps({"encrypt": value["gossip_key"]})
-    write(paths.CONSUL / "secrets.json", text, mode=0o400, owner="consul")
+    try:
+        if config.kind is Kind.CONSUL:
+            value = _of_server(client, config, instance)
+        else:
+            value = secrets.read(client, config.secrets.consul_agent)
+        text = json.dumps({"encrypt": value["gossip_key"]})
+        write(paths.CONSUL_TLS / "ca.pem", value["ca_certificate"], mode=0o400, owner=USER)
+        write(paths.CONSUL / "secrets.json", text, mode=0o400, owner=USER)
+    except KeyError as error:
+        raise AgentError(f"secret of Consul: key {error} is absent") from None
+
+
+def _of_server(client: SecretsManagerClient, config: Config, instance: Facts) -> dict[str, Any]:
+    """Make what the servers own, then return the agents' secret."""
+    from agent import pki
+
+    name = config.secrets.consul_server
+    if name is None:
+        raise AgentError("secrets.consul_server: required on a Consul server, but absent")
+    own = secrets.read_or_create(client, name, lambda: new_server_secret(config.deployment))
+    value = secrets.read_or_create(
+        client, config.secrets.consul_agent, lambda: new_agent_secret(own)
+    )
+    authority = pki.Pair(own["ca_certificate"], own["ca_key"])
+    server = pki.issue_server(authority, config.deployment, instance.private_ip)
+    write(paths.CONSUL_TLS / "server.pem", server.certificate, mode=0o400, owner=USER)
+    write(paths.CONSUL_TLS / "server-key.pem", server.key, mode=0o400, owner=USER)
+    return value

@@ -12,6 +12,7 @@ RUN: Final = Path("/run/c4")  # tmpfs; made by /etc/tmpfiles.d/c4.conf
 FACTS: Final = RUN / "facts.json"  # instance.json and the public address
 SECRETS: Final = RUN / "secrets"
 CONSUL: Final = RUN / "consul"  # second configuration directory of the Consul agent
+CONSUL_TLS: Final = CONSUL / "tls"
 KAMAILIO: Final = RUN / "kamailio"  # live lists and local.cfg
 RENDERED: Final = RUN / "rendered"  # consul-template's output, before validation
 APPLIED: Final = RUN / "applied"  # digest of the last list that Kamailio accepted

@@ -38,7 +38,7 @@ def test_servers_that_boot_together_agree_on_one_key(client: Any, name: str) -> 
 
     def make() -> dict[str, Any]:
         barrier.wait(5)  # all three have seen that there is none
-        return consul_secrets.new_agent_secret()
+        return consul_secrets.new_agent_secret({"ca_certificate": "PEM"})
 
     with ThreadPoolExecutor(3) as executor:
         futures = [executor.submit(secrets.read_or_create, client, name, make) for _ in range(3)]
@@ -67,6 +67,16 @@ def test_a_malformed_secret_is_an_error_that_does_not_tell_it(
     with pytest.raises(AgentError) as caught:
         secrets.read(client, name)
     assert text not in str(caught.value)
+
+
+def test_only_the_servers_secret_can_sign_and_manage() -> None:
+    servers = consul_secrets.new_server_secret("demo")
+    agents = consul_secrets.new_agent_secret(servers)
+    assert agents.keys() == {"gossip_key", "ca_certificate"}
+    assert "PRIVATE KEY" not in json.dumps(agents)
+    assert (
+        servers["management_token"] != consul_secrets.new_server_secret("demo")["management_token"]
+    )
 
 
 def test_keys_of_router_confd_are_strong_and_different() -> None:

@@ -1,6 +1,5 @@
 # Consul server, one per zone.
-# Consul agent of an instance. The node's own facts are in node.json; secrets and the service
-# definition, which c4-boot completes, are in /run/c4/consul.
+# What Consul agents and servers have in common.
 datacenter           = "demo"
 data_dir             = "/var/lib/consul"
 client_addr          = "127.0.0.1"
@@ -33,6 +32,20 @@ gossip_lan {
   suspicion_mult  = 3
 }
 
+# RPC is encrypted, and a server must prove that it is one.
+tls {
+  defaults {
+    ca_file         = "/run/c4/consul/tls/ca.pem"
+    cert_file       = "/run/c4/consul/tls/server.pem"
+    key_file        = "/run/c4/consul/tls/server-key.pem"
+    verify_outgoing = true
+  }
+  internal_rpc {
+    verify_incoming        = true
+    verify_server_hostname = true
+  }
+}
+
 server           = true
 bootstrap_expect = 3
 
@@ -46,4 +59,13 @@ autopilot {
   cleanup_dead_servers      = true
   last_contact_threshold    = "2s"
   server_stabilization_time = "2s"
+}
+
+# Certificates for the agents, from the authority that belongs to Consul's service mesh.
+connect {
+  enabled = true
+}
+
+auto_encrypt {
+  allow_tls = true
 }

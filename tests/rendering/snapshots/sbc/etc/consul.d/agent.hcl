@@ -1,5 +1,6 @@
 # Consul agent of an instance. The node's own facts are in node.json; secrets and the service
 # definition, which c4-boot completes, are in /run/c4/consul.
+# What Consul agents and servers have in common.
 datacenter           = "demo"
 data_dir             = "/var/lib/consul"
 client_addr          = "127.0.0.1"
@@ -30,4 +31,20 @@ gossip_lan {
   probe_interval  = "500ms"
   probe_timeout   = "250ms"
   suspicion_mult  = 3
+}
+
+# RPC is encrypted, and a server must prove that it is one.
+tls {
+  defaults {
+    ca_file         = "/run/c4/consul/tls/ca.pem"
+    verify_outgoing = true
+  }
+  internal_rpc {
+    verify_server_hostname = true
+  }
+}
+
+# The servers issue this agent's certificate.
+auto_encrypt {
+  tls = true
 }
