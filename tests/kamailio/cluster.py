@@ -9,6 +9,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,10 +81,14 @@ class Cluster:
             stub.start()
         for name, (address, public) in RTPS.items():
             self.add(name, Tier.RTP, address, public)
-        for name, address in ROUTERS.items():
-            self.add(name, Tier.ROUTER, address)
-        for name, (address, public) in SBCS.items():
-            self.add(name, Tier.SBC, address, public)
+        with ThreadPoolExecutor() as pool:
+            started = [pool.submit(self.add, name, Tier.ROUTER, a) for name, a in ROUTERS.items()]
+            started += [
+                pool.submit(self.add, name, Tier.SBC, a, public)
+                for name, (a, public) in SBCS.items()
+            ]
+        for future in started:
+            future.result()
         self.apply_lists()
         self.settle()
 
@@ -185,19 +190,18 @@ class Cluster:
 
     def settle(self) -> None:
         """Wait until every SBC has seen every router answer, and every node its peers."""
+        routers = len(self.tier("rtr"))
         for sbc in self.tier("sbc"):
-            routers = self.tier("rtr")
-            wait_until(
-                lambda sbc=sbc, n=len(routers): sbc.rpc("dispatcher.list").count("FLAGS: AP") == 2 * n,
-                10, f"{sbc.name}: {sbc.rpc('dispatcher.list')}",
-            )  # fmt: skip
-        for tier in ("sbc", "rtr"):
-            nodes = self.tier(tier)
+            self._count(sbc, "dispatcher.list", "FLAGS: AP", 2 * routers)  # in both sets
+        for prefix in ("sbc", "rtr"):
+            nodes = self.tier(prefix)
             for node in nodes:
-                wait_until(
-                    lambda node=node, n=len(nodes): node.rpc("dmq.list_nodes").count("status: active") == n,
-                    15, f"{node.name}: peers",
-                )  # fmt: skip
+                self._count(node, "dmq.list_nodes", "status: active", len(nodes))
+
+    def _count(self, node: Node, command: str, text: str, number: int) -> None:
+        wait_until(
+            lambda: node.rpc(command).count(text) == number, 15, f"{node.name}: {number} {text!r}"
+        )
 
     def close(self) -> None:
         for agent in self.agents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -16,6 +17,11 @@ from tests.kamailio.netns import socket_in
 class _Server(ThreadingMixIn, HTTPServer):
     daemon_threads = True
     stub: ConfdStub
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self.stub.connections.append(connection)
+        return connection, address
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -73,6 +79,7 @@ class ConfdStub:
         self.answer: dict[str, Any] = answer()
         self.requests: list[dict[str, Any]] = []
         self.cdrs: list[dict[str, Any]] = []
+        self.connections: list[socket.socket] = []
         self._server: _Server | None = None
 
     def start(self) -> None:
@@ -93,3 +100,7 @@ class ConfdStub:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+            for connection in self.connections:
+                with contextlib.suppress(OSError):  # closed by its other end
+                    connection.shutdown(socket.SHUT_RDWR)
+            self.connections.clear()

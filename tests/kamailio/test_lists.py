@@ -27,7 +27,7 @@ def program(name: str) -> str:
     """A binary that the image build made, or one of the PATH."""
     from lab.names import cache_dir
 
-    built = sorted((cache_dir() / "bin").glob(f"{name}-[0-9]*"))
+    built = sorted((cache_dir() / "bin").glob(f"{name}-[0-9]*/{name}"))
     found = shutil.which(name) or (str(built[-1]) if built else None)
     if found is None:
         message = f"needs {name}: the image build makes it"
@@ -50,9 +50,21 @@ class Catalogue:
             check=True,
         )
 
+    def wait(self) -> None:
+        """Until the server has a leader, and so takes writes."""
+        for _ in range(50):
+            done = subprocess.run(
+                [*self.inside, "python3", "-c", _PUT, "/v1/kv/ready"],
+                input="{}", text=True, stderr=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+            if done.returncode == 0:
+                return
+            time.sleep(0.1)
+        pytest.fail("Consul did not start")
+
     def service(
-        self, name: str, address: str, port: int, status: str = "passing", maintenance: bool = False,
-        **meta: str,
+        self, name: str, address: str, port: int, *, status: str = "passing",
+        maintenance: bool = False, **meta: str,
     ) -> None:  # fmt: skip
         """Register an instance on a node of its own."""
         checks = [{"Name": "c4", "Status": status, "ServiceID": name}]
@@ -61,7 +73,8 @@ class Catalogue:
                            "Status": "critical", "ServiceID": name})  # fmt: skip
         self.curl("/v1/catalog/register", {
             "Node": f"n-{address}", "Address": address,
-            "Service": {"ID": name, "Service": name, "Address": address, "Port": port, "Meta": meta},
+            "Service": {"ID": name, "Service": name, "Address": address, "Port": port,
+                        "Meta": meta},
             "Checks": [{**check, "Node": f"n-{address}"} for check in checks],
         })  # fmt: skip
 
@@ -103,12 +116,7 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
              "-log-level=error", f"-data-dir={tmp_path}/consul"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        for _ in range(100):
-            try:
-                made.curl("/v1/kv/ready", {})
-                break
-            except subprocess.CalledProcessError:
-                time.sleep(0.1)
+        made.wait()
         yield made
     finally:
         if process:

@@ -1,0 +1,190 @@
+"""What comes from the internet is hostile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from tests.kamailio.sip import Agent
+from tests.kamailio.test_calls import SBC1, SBC2, established
+
+pytestmark = pytest.mark.sip
+ATTACKER = "198.51.100.66"
+
+
+@pytest.fixture
+def caller(plane: Cluster) -> Agent:
+    return plane.ua(CALLER)
+
+
+@pytest.fixture
+def callee(plane: Cluster) -> Agent:
+    return plane.ua(CALLEE)
+
+
+@pytest.fixture
+def attacker(plane: Cluster) -> Iterator[Agent]:
+    yield plane.ua(ATTACKER)
+    for sbc in plane.tier("sbc"):
+        for table in ("ban", "flood"):
+            sbc.rpc("htable.flush", table)
+
+
+def raw(agent: Agent, method: str, *lines: str, uri: str = f"sip:100@{SBC1[0]}") -> str:
+    address, port = agent.address
+    token = f"{time.monotonic_ns():x}"
+    return "\r\n".join([
+        f"{method} {uri} SIP/2.0", f"Via: SIP/2.0/UDP {address}:{port};branch=z9hG4bK{token};rport",
+        f"From: <sip:mallory@{address}>;tag={token}", f"To: <{uri}>", f"Call-ID: {token}",
+        f"CSeq: 1 {method}", "Max-Forwards: 70", f"Contact: <sip:mallory@{address}:{port}>",
+        *lines, "Content-Length: 0", "", "",
+    ])  # fmt: skip
+
+
+def ask(agent: Agent, *texts: str, to: tuple[str, int] = SBC1, seconds: float = 0.5) -> list[int]:
+    """Statuses of the replies that arrive within the time."""
+    start = len(agent.received)
+    for text in texts:
+        agent.send(text, to)
+    time.sleep(seconds)
+    return [m.status for m in agent.received[start:] if m.is_reply]
+
+
+def test_forged_destination_header_is_not_obeyed(
+    plane: Cluster, attacker: Agent, callee: Agent
+) -> None:
+    victim = plane.ua(CALLEE2)
+    call = attacker.call(SBC1, headers=f"X-C4-Destination: sip:{CALLEE2}:5060\r\n")
+    assert call.invite().status == 200  # routed as router-confd says
+    assert not victim.received
+    (invite,) = callee.seen("INVITE")
+    assert not invite.get("X-C4-Destination")
+    call.ack()
+    call.bye()
+
+
+def test_forged_source_header_is_replaced(plane: Cluster, attacker: Agent, callee: Agent) -> None:
+    call = attacker.call(SBC1, headers="X-C4-Source: ip=192.0.2.1;port=5060;proto=udp\r\n")
+    assert call.invite().status == 200
+    call.ack()
+    call.bye()
+    (asked,) = [r for stub in plane.confds for r in stub.requests]
+    assert asked["source_ip"] == ATTACKER
+
+
+def test_preloaded_route_does_not_relay(plane: Cluster, attacker: Agent, callee: Agent) -> None:
+    victim = plane.ua(CALLEE2)
+    attacker.send(
+        raw(attacker, "INVITE", f"Route: <sip:{SBC1[0]};lr>", f"Route: <sip:{CALLEE2}:5060;lr>"),
+        SBC1,
+    )
+    attacker.send(raw(attacker, "INVITE", f"Route: <sip:{CALLEE2}:5060;lr>"), SBC1)
+    time.sleep(0.8)
+    assert not victim.received
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "INFO", "ACK", "REFER"])
+def test_request_of_no_dialog_is_not_relayed(plane: Cluster, attacker: Agent, method: str) -> None:
+    victim = plane.ua(CALLEE2)
+    text = raw(attacker, method, f"Route: <sip:{SBC1[0]};r2=on;lr>",
+               f"Route: <sip:{SBC1[0]};r2=on;lr>", f"Route: <sip:{CALLEE2}:5060;lr>")  # fmt: skip
+    text = text.replace("To: <sip:100@", "To: <sip:101@").replace(
+        f"{SBC1[0]}>\r\nCall-ID", f"{SBC1[0]}>;tag=1\r\nCall-ID"
+    )
+    assert ask(attacker, text) == ([] if method == "ACK" else [481])
+    assert not victim.received
+
+
+def test_foreign_route_within_a_dialog_is_refused(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    victim = plane.ua(CALLEE2)
+    call, _ = established(caller, callee)
+    own, call.routes = call.routes, [f"<sip:{CALLEE2}:5060;lr>"]
+    assert call.request("INFO").status == 403
+    assert not victim.received
+    call.routes = own
+    assert call.bye().status == 200
+
+
+@pytest.mark.parametrize("agent_name", ["friendly-scanner", "sipvicious", "SIPVicious/0.3"])
+def test_scanner_is_banned_on_every_sbc(plane: Cluster, attacker: Agent, agent_name: str) -> None:
+    assert ask(attacker, raw(attacker, "OPTIONS", f"User-Agent: {agent_name}")) == []
+    for sbc in (SBC1, SBC2):  # the ban travelled by DMQ
+        assert ask(attacker, raw(attacker, "OPTIONS"), to=sbc) == []
+    plane.nodes["sbc1"].rpc("htable.delete", "ban", ATTACKER)
+    wait_until(lambda: ATTACKER not in plane.nodes["sbc2"].rpc("htable.dump", "ban"), 2)
+
+
+def test_flood_is_banned_and_others_are_served(
+    plane: Cluster, attacker: Agent, caller: Agent, callee: Agent
+) -> None:
+    limit = plane.tenant.sip.flood_requests
+    for _ in range(limit + 50):
+        attacker.send(raw(attacker, "OPTIONS"), SBC1)
+    wait_until(lambda: ATTACKER in plane.nodes["sbc2"].rpc("htable.dump", "ban"), 2, "ban at sbc2")
+    assert ask(attacker, raw(attacker, "OPTIONS"), to=SBC2) == []
+    call, _ = established(caller, callee)
+    assert call.bye().status == 200
+
+
+def test_own_routers_are_never_banned(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    for _ in range(60):
+        call, _ = established(caller, callee)
+        call.bye()
+    banned = plane.nodes["sbc1"].rpc("htable.dump", "ban")
+    assert not any(router.address in banned for router in plane.tier("rtr"))
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (("Max-Forwards: 70", "Max-Forwards: 0"), 483),
+        (("CSeq: 1 OPTIONS", "CSeq: 1 INVITE"), 400),
+        (("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"), 0),
+        (("Content-Length: 0", "Content-Length: 9999"), 400),
+    ],
+    ids=["max-forwards", "cseq", "version", "content-length"],
+)
+def test_malformed_request_is_refused(
+    plane: Cluster, attacker: Agent, change: tuple[str, str], status: int
+) -> None:
+    assert ask(attacker, raw(attacker, "OPTIONS").replace(*change)) == ([status] if status else [])
+    assert ask(attacker, raw(attacker, "OPTIONS")) == [200]
+
+
+def test_oversized_message_is_refused(plane: Cluster, attacker: Agent) -> None:
+    padding = [f"X-Padding-{i}: {'x' * 1000}" for i in range(20)]
+    assert ask(attacker, raw(attacker, "OPTIONS", *padding)) == [513]
+
+
+@pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "KDMQ", "FOO"])
+def test_method_without_use_is_refused(plane: Cluster, attacker: Agent, method: str) -> None:
+    assert ask(attacker, raw(attacker, method)) == [405]
+
+
+def test_garbage_does_no_harm(plane: Cluster, attacker: Agent) -> None:
+    for text in (
+        "\0" * 500,
+        "GET / HTTP/1.1\r\n\r\n",
+        "INVITE",
+        "\r\n\r\n",
+        "SIP/2.0 200 OK\r\n\r\n",
+    ):
+        ask(attacker, text, seconds=0.1)
+    assert ask(attacker, raw(attacker, "OPTIONS")) == [200]
+
+
+def test_internal_ports_are_not_served_to_the_internet_side(
+    plane: Cluster, attacker: Agent
+) -> None:
+    """Security groups keep them out on AWS; Kamailio does not rely on that alone."""
+    victim = plane.ua(CALLEE2)
+    destination = f"X-C4-Destination: sip:{CALLEE2}:5060"
+    assert ask(attacker, raw(attacker, "INVITE", destination), to=(SBC1[0], 5070)) == []
+    kdmq = raw(attacker, "KDMQ", uri=f"sip:notification_peer@{SBC1[0]}")
+    assert ask(attacker, kdmq, to=(SBC1[0], 5090)) == []
+    assert not victim.received

@@ -1,0 +1,117 @@
+"""router-confd instances fail; calls go on as long as one answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kamailio.cluster import CALLEE, CALLER, Cluster
+from tests.kamailio.confd_stub import answer
+from tests.kamailio.sip import Agent
+from tests.kamailio.test_calls import SBC1
+
+pytestmark = pytest.mark.sip
+CALLS = 4  # enough to meet the failing instance first at least once
+
+
+@pytest.fixture
+def caller(plane: Cluster) -> Agent:
+    return plane.ua(CALLER)
+
+
+@pytest.fixture
+def callee(plane: Cluster) -> Agent:
+    return plane.ua(CALLEE)
+
+
+def call(caller: Agent) -> tuple[int, float]:
+    made = caller.call(SBC1)
+    result = made.invite()
+    if result.status == 200:
+        made.ack()
+        made.bye()
+    return result.status, result.seconds
+
+
+def test_instance_that_refuses_connections_is_passed_by(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    plane.confds[0].stop()
+    results = [call(caller) for _ in range(CALLS)]
+    assert [status for status, _ in results] == [200] * CALLS
+    assert max(seconds for _, seconds in results) < 0.5
+
+
+def test_instance_that_answers_500_is_passed_by(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    plane.confds[1].status = 500
+    assert [call(caller)[0] for _ in range(CALLS)] == [200] * CALLS
+
+
+def test_hanging_instance_delays_once_and_is_then_avoided(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    plane.confds[0].delay_s = 30
+    results = [call(caller) for _ in range(6)]
+    assert [status for status, _ in results] == [200] * 6
+    slow = [seconds for _, seconds in results if seconds > 1]
+    assert len(slow) <= len(plane.tier("rtr"))  # each router meets it once
+    assert all(s < plane.tenant.sip.lookup_timeout_ms / 1000 + 1 for s in slow)
+
+
+def test_call_is_refused_when_no_instance_answers(plane: Cluster, caller: Agent) -> None:
+    for stub in plane.confds:
+        stub.stop()
+    status, seconds = call(caller)
+    assert status == 500
+    assert seconds < 2
+
+
+def test_lookup_is_not_repeated_by_the_second_router(plane: Cluster, caller: Agent) -> None:
+    for stub in plane.confds:
+        stub.status = 500
+    assert call(caller)[0] == 500
+    assert sum(len(stub.requests) for stub in plane.confds) == len(plane.confds)
+
+
+def test_new_list_is_taken_at_run_time(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    try:
+        for router in plane.tier("rtr"):
+            plane.apply_confd(router, [plane.confds[1].address])
+        assert [call(caller)[0] for _ in range(CALLS)] == [200] * CALLS
+        assert not plane.confds[0].requests
+    finally:
+        for router in plane.tier("rtr"):
+            plane.apply_confd(router, [stub.address for stub in plane.confds])
+
+
+def test_digest_is_checked_with_the_ha1_of_the_answer(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    import hashlib
+
+    ha1 = hashlib.md5(f"alice:{CALLER}:secret".encode()).hexdigest()
+    for stub in plane.confds:
+        stub.answer = answer(
+            f"sip:{CALLEE}:5060", username="alice", domain=CALLER, password_ha1=ha1
+        )
+    made = caller.call(SBC1)
+    challenge = made.invite()
+    assert challenge.status == 407
+    assert challenge.message is not None
+    wrong = made.invite(extra=made.digest(challenge.message, "alice", "wrong"))
+    assert wrong.status == 407
+    assert wrong.message is not None
+    right = made.invite(extra=made.digest(wrong.message, "alice", "secret"))
+    assert right.status == 200
+    made.ack()
+    (invite,) = callee.seen("INVITE")
+    assert not invite.get("Proxy-Authorization")
+    assert made.bye().status == 200
+
+
+def test_unknown_source_is_challenged(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    for stub in plane.confds:
+        stub.answer = {"auth": {"success": False}, "rtjson": {"success": False}}
+    assert caller.call(SBC1).invite().status == 407
+    assert not callee.received
