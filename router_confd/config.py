@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         default=None, description="CA bundle (PEM); required unless the database is on this host"
     )
     database_pool: int = Field(default=10, ge=2, le=100, description="connections of this instance")
-    database_timeout: float = Field(default=10.0, gt=0, le=60, description="per statement, seconds")
+    database_timeout: float = Field(default=5.0, gt=0, le=60, description="per statement, seconds")
     secrets_file: FilePath = Field(description='JSON {"api_key", "encryption_key"}')
     kamailio_listen: ListenAddress = Listen("127.0.0.1", CONFD_KAMAILIO_PORT)
     api_listen: ListenAddress = Listen("127.0.0.1", CONFD_API_PORT)
@@ -149,11 +149,14 @@ def load_credentials(path: Path) -> Credentials:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        data = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}: must be JSON (line {error.lineno})") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must be a JSON object")
+    return data
 
 
 def _explained(make: Callable[[], T], name: Callable[[str], str], *, secret: bool = False) -> T:

@@ -27,6 +27,7 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCatalogNameError,  # the server is up, the database not created yet
     asyncpg.ReadOnlySQLTransactionError,  # still connected to a former primary
     asyncpg.QueryCanceledError,
     asyncpg.InvalidAuthorizationSpecificationError,  # includes a wrong password: being rotated

@@ -29,9 +29,7 @@ def portal(
     postgres: Postgres, database: str, instances: Callable[..., Instance], wazo_auth: WazoAuth
 ) -> Instance:
     """An instance that asks wazo-auth."""
-    started: Instance = instances(
-        postgres, database, C4_CONFD_WAZO_AUTH_URL=wazo_auth.url
-    ).start()
+    started: Instance = instances(postgres, database, C4_CONFD_WAZO_AUTH_URL=wazo_auth.url).start()
     return started
 
 

@@ -1,0 +1,238 @@
+"""Lookups per second and latency of router-confd, beside the floor measured in the same run.
+
+    python -m bench.router_confd [--tenants 1000] [--trunks 10000] [--dids 1000000] [--seconds 10]
+
+Needs the PostgreSQL server programs and `wrk`. Everything is on loopback and removed at the end.
+Each lookup is a call from a random trunk to a random number of its tenant, so nothing repeats.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.router_confd.instance import Instance, free_port  # noqa: E402
+from tests.router_confd.postgres import Postgres  # noqa: E402
+
+SCRIPT = Path(__file__).with_name("router_confd.lua")
+CONNECTIONS = 32
+FEW = 100  # the small run has so many times fewer DIDs
+RATIO_AIM = 0.5  # of the floor's throughput
+P99_AIM = 10.0  # milliseconds at LOAD
+LOAD = 0.8  # of the throughput found
+DID_AIM = 0.8  # throughput with all DIDs, relative to the one with few
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class Size:
+    tenants: int
+    trunks: int  # per tenant
+    dids: int  # per tenant
+
+
+@dataclass(frozen=True)
+class Result:
+    rate: float  # answers per second
+    p99: float  # milliseconds
+
+
+SEED = """
+SET session_replication_role = replica;  -- no notifications, no checks: the rows fit together
+CREATE FUNCTION owner(t int) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+    $$ SELECT ('00000000-0000-4000-8000-' || lpad(t::text, 12, '0'))::uuid $$;
+INSERT INTO tenants (uuid, name) SELECT owner(t),
+    'tenant ' || t FROM generate_series(1, {tenants}) t;
+INSERT INTO domains (id, tenant_uuid, domain) SELECT t,
+    owner(t), 'd' || t || '.example.com'
+    FROM generate_series(1, {tenants}) t;
+INSERT INTO ipbx (id, tenant_uuid, domain_id, ip_fqdn, port, ip_address, registered) SELECT t,
+    owner(t), t, a, 5060, a, false
+    FROM (SELECT t, '10.1.' || t / 250 || '.' || t % 250 AS a
+    FROM generate_series(1, {tenants}) t) x;
+INSERT INTO carriers (id, tenant_uuid, name) SELECT t,
+    owner(t), 'carrier'
+    FROM generate_series(1, {tenants}) t;
+INSERT INTO carrier_trunks (id, tenant_uuid, carrier_id, name, sip_proxy, sip_proxy_port,
+    ip_address, registered, expire_seconds, retry_seconds) SELECT (t - 1) * {trunks} + k,
+    owner(t), t, 'trunk ' || k, a, 5060, a, false,
+    3600, 30 FROM (SELECT t, k, '10.' || 100 + k || '.' || t / 250 || '.' || t % 250 AS a
+    FROM generate_series(1, {tenants}) t, generate_series(1, {trunks}) k) x;
+"""
+SEED_DIDS = """
+SET session_replication_role = replica;
+TRUNCATE dids;
+INSERT INTO dids (tenant_uuid, ipbx_id, carrier_trunk_id, did_regex, did_prefix, is_number)
+    SELECT owner(t), t, (t - 1) * {trunks} + 1,
+    '^' || n || '$', n, true FROM (SELECT t, (39000000000 + t::bigint * 1000000 + d)::text AS n
+    FROM generate_series(1, {tenants}) t, generate_series(0, {dids} - 1) d) x;
+ANALYZE dids;
+"""
+
+
+@contextmanager
+def database() -> Iterator[Postgres]:
+    server = Postgres(Path(mkdtemp(prefix="c4-bench-")), free_port())
+    server.create()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@contextmanager
+def serving(instance: Instance) -> Iterator[tuple[float, float]]:
+    """Run the benchmark's server; seconds until it serves, and its memory in MiB."""
+    with instance.log.open("ab") as log:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.router_confd_server"],
+            cwd=ROOT,
+            env=instance.environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        while not instance.serving:
+            if process.poll() is not None or time.monotonic() - started > 120:
+                raise typer.Exit(_complain(instance.log.read_text()[-2000:]))
+            time.sleep(0.1)
+        yield time.monotonic() - started, _memory(process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _complain(text: str) -> int:
+    console.print(text, style="red")
+    return 1
+
+
+def _memory(pid: int) -> float:
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(match[1]) / 1024 if match else 0.0
+
+
+def load(url: str, size: Size, seconds: int, rate: float | None = None) -> Result:
+    """Ask for `seconds`, as fast as it goes or at `rate` questions per second."""
+    arguments = [str(size.tenants), str(size.trunks), str(size.dids)]
+    arguments.append("0" if rate is None else f"{1000 * CONNECTIONS / rate:.3f}")
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "--latency",
+        "-s",
+        str(SCRIPT),
+        url,
+    ]
+    done = subprocess.run([*command, "--", *arguments], text=True, capture_output=True, check=True)
+    if "Non-2xx" in done.stdout or "wrong=0\n" not in done.stdout:
+        raise typer.Exit(_complain(done.stdout))
+    rate_found = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)
+    p99 = re.search(r"99%\s+([0-9.]+)(us|ms|s)\b", done.stdout)
+    assert rate_found and p99, done.stdout
+    unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}[p99[2]]
+    return Result(float(rate_found[1]), float(p99[1]) * unit)
+
+
+def main(
+    tenants: Annotated[int, typer.Option(min=1, max=9999)] = 1_000,
+    trunks: Annotated[int, typer.Option(min=1, help="of all tenants together")] = 10_000,
+    dids: Annotated[int, typer.Option(min=1, help="of all tenants together")] = 1_000_000,
+    seconds: Annotated[int, typer.Option(min=1, help="per measurement")] = 10,
+    check: Annotated[bool, typer.Option(help="exit status 1 when an aim is missed")] = False,
+) -> None:
+    """Measure routing lookups."""
+    full = Size(tenants, max(1, trunks // tenants), max(1, dids // tenants))
+    few = Size(tenants, full.trunks, max(1, full.dids // FEW))
+    with ExitStack() as stack:
+        server = stack.enter_context(database())
+        server.sql("CREATE DATABASE bench")
+        directory = Path(stack.enter_context(TemporaryDirectory()))
+        instance = Instance(server, directory, "bench")
+        with serving(instance):
+            pass  # makes the tables
+        server.sql(SEED.format(**vars(full)), "bench")
+        base = f"http://127.0.0.1:{instance.internal_port}"
+        lookup, floor = f"{base}/1.0/kamailio/routing", f"{base}/floor"
+
+        server.sql(SEED_DIDS.format(**vars(few)), "bench")
+        with serving(instance):
+            load(lookup, few, 2)
+            small = load(lookup, few, seconds)
+
+        console.print(f"{full.tenants * full.dids:,} DIDs ...")
+        server.sql(SEED_DIDS.format(**vars(full)), "bench")
+        with serving(instance) as (start, memory):
+            load(lookup, full, 2)
+            rounds = [(load(floor, full, seconds), load(lookup, full, seconds)) for _ in range(3)]
+            ratio, best_floor, best = max((b.rate / a.rate, a, b) for a, b in rounds)
+            paced = load(lookup, full, seconds, rate=LOAD * best.rate)
+            _all_routed(base)
+            _spot_check(lookup)
+    independence = best.rate / small.rate
+    _report(full, best_floor, best, ratio, paced, independence, start, memory)
+    if check and (ratio < RATIO_AIM or paced.p99 > P99_AIM or independence < DID_AIM):
+        raise typer.Exit(1)
+
+
+def _all_routed(base: str) -> None:
+    """Not one of the measured lookups was answered with less than a route."""
+    text = httpx.get(f"{base}/metrics").text
+    outcomes = re.findall(r'router_confd_routing_total\{outcome="(\w+)"\}', text)
+    assert outcomes == ["routed"], outcomes
+
+
+def _spot_check(url: str) -> None:
+    """The lookups were real: a known number leads to its PBX, an unknown one nowhere."""
+    for number, expected in (("39001000000", ["sip:10.1.0.1:5060"]), ("39000000000", [])):
+        question = {"auth": True, "source_ip": "10.101.0.1", "from_uri": "sip:1@a",
+                    "to_uri": f"sip:{number}@b"}  # fmt: skip
+        reply = httpx.post(url, json=question).json()["rtjson"]
+        assert [route["dst_uri"] for route in reply.get("routes", [])] == expected, reply
+
+
+def _report(
+    size: Size, floor: Result, found: Result, ratio: float, paced: Result, independence: float,
+    start: float, memory: float,
+) -> None:  # fmt: skip
+    table = Table(
+        title=f"{size.tenants:,} tenants, {size.tenants * size.trunks:,} trunks,"
+        f" {size.tenants * size.dids:,} DIDs, {os.cpu_count()} CPUs"
+    )
+    for column in ("measure", "value", "aim"):
+        table.add_column(column)
+    table.add_row("floor: the same server, a constant", f"{floor.rate:,.0f}/s", "")
+    table.add_row("lookups", f"{found.rate:,.0f}/s", "")
+    table.add_row("ratio (best of three rounds)", f"{ratio:.2f}", f">= {RATIO_AIM}")
+    offered = f"p99 at {LOAD:.0%} load ({paced.rate:,.0f}/s)"
+    table.add_row(offered, f"{paced.p99:.1f} ms", f"< {P99_AIM:.0f} ms")
+    table.add_row(f"against {FEW} times fewer DIDs", f"{independence:.2f}", f">= {DID_AIM}")
+    table.add_row("start until it serves", f"{start:.1f} s", "")
+    table.add_row("memory", f"{memory:.0f} MiB", "")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
