@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent import apply
+import agent.apply as lists
+from agent.kamcmd import RpcFailed
 from rendering.kamailio_files import kamailio_files
 from settings.facts import CONFD_KAMAILIO_PORT, DMQ_PORT, RTPENGINE_NG_PORT, SIP_INTERNAL_PORT, Tier
 from settings.load import load
@@ -72,6 +73,9 @@ class Cluster:
             node.start_rtpengine(RTPENGINE_NG_PORT)
             return node
         node.install(kamailio_files(self.deployment, self.tenant, tier))
+        if tier is Tier.ROUTER:  # consul-template was there before; a reload waits up to 10 s
+            rows = self.rtpengine_rows([address for address, _ in RTPS.values()])
+            (node.lists / "rtpengine").write_text("\n".join(rows) + "\n")
         node.start_kamailio()
         return node
 
@@ -100,7 +104,6 @@ class Cluster:
             self.apply_dispatcher(sbc, [r.address for r in self.tier("rtr")])
             self.apply_dmq(sbc, self.tier("sbc"))
         for router in self.tier("rtr"):
-            self.apply_rtpengine(router, [r.address for r in self.tier("rtp")])
             self.apply_confd(router, CONFDS)
             self.apply_dmq(router, self.tier("rtr"))
 
@@ -108,10 +111,10 @@ class Cluster:
         """What `c4-agent apply` does on the node, by the agent's own code."""
         places = self._places(node)
         (places.rendered / name).write_text("\n".join(lines) + "\n")
-        inside(node.namespace, lambda: apply.apply(name, places, node.rpc))
+        inside(node.namespace, lambda: lists.apply(name, places, node.rpc))
 
-    def _places(self, node: Node) -> apply.Places:
-        places = apply.Places(node.work / "rendered", node.lists, node.work / "applied")
+    def _places(self, node: Node) -> lists.Places:
+        places = lists.Places(node.work / "rendered", node.lists, node.work / "applied")
         for directory in (places.rendered, places.applied):
             directory.mkdir(exist_ok=True)
         return places
@@ -124,13 +127,25 @@ class Cluster:
             f"{s} sip:{a}:{SIP_INTERNAL_PORT} 0 0 weight=50;rweight=50;duid={a}" for s, a in sets
         ])  # fmt: skip
 
-    def apply_rtpengine(self, router: Node, addresses: Sequence[str]) -> None:
+    def rtpengine_rows(self, addresses: Sequence[str]) -> list[str]:
         rows = ["id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)"]
         for a in addresses:
             low = int(ipaddress.IPv4Address(a)) & 0xFFFF
             for set_id in (0, low):
                 rows.append(f"{len(rows)}:{set_id}:udp\\:{a}\\:{RTPENGINE_NG_PORT}:1:0:0")
-        self.apply(router, "rtpengine", rows)
+        return rows
+
+    def apply_rtpengine(self, router: Node, addresses: Sequence[str]) -> None:
+        """Repeated as by the agent's daemon: Kamailio refuses a reload within 10 s of another."""
+
+        def accepted() -> bool:
+            try:
+                self.apply(router, "rtpengine", self.rtpengine_rows(addresses))
+            except RpcFailed:
+                return False
+            return True
+
+        wait_until(accepted, 15, "rtpengine.reload")
 
     def apply_confd(self, router: Node, addresses: Sequence[str]) -> None:
         rows = [_COLUMNS, f"0:n:0:0:{len(addresses)}:0"]
@@ -186,7 +201,7 @@ class Cluster:
             return
         node.start_kamailio()
         # The agent repeats this list: Kamailio has forgotten its peers.
-        inside(node.namespace, lambda: apply.repeat("dmq", self._places(node), node.rpc))
+        inside(node.namespace, lambda: lists.repeat("dmq", self._places(node), node.rpc))
 
     def settle(self) -> None:
         """Wait until every SBC has seen every router answer, and every node its peers."""

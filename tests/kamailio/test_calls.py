@@ -8,6 +8,7 @@ import pytest
 
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
+from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, Call, sdp
 
 pytestmark = pytest.mark.sip
@@ -192,15 +193,15 @@ def test_no_internal_name_address_or_header_leaves(
             assert PRIVATE not in routes
 
 
+def knows(node: Node, call: Call) -> bool:
+    return call.call_id in node.rpc("dlg.list")
+
+
 def test_dialogs_are_gone_on_every_node_after_the_call(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
     call, _ = established(caller, callee)
     nodes = plane.tier("sbc") + plane.tier("rtr")
-    for node in nodes:
-        wait_until(lambda node=node: call.call_id in node.rpc("dlg.list"), what=node.name)
+    wait_until(lambda: all(knows(node, call) for node in nodes), what="replicas")
     call.bye()
-    for node in nodes:
-        wait_until(
-            lambda node=node: call.call_id not in node.rpc("dlg.list"), 12, f"{node.name} keeps it"
-        )
+    wait_until(lambda: not any(knows(node, call) for node in nodes), 12, "dialogs stay")

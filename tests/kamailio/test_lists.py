@@ -28,11 +28,14 @@ def program(name: str) -> str:
     from lab.names import cache_dir
 
     built = sorted((cache_dir() / "bin").glob(f"{name}-[0-9]*/{name}"))
-    found = shutil.which(name) or (str(built[-1]) if built else None)
-    if found is None:
-        message = f"needs {name}: the image build makes it"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-    return found
+    if found := shutil.which(name):
+        return found
+    if built:
+        return str(built[-1])
+    message = f"needs {name}: the image build makes it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 class Catalogue:

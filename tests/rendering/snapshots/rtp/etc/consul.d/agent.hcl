@@ -44,6 +44,14 @@ tls {
   }
 }
 
+# Nobody may do anything without a token; c4-boot puts the tokens into /run/c4/consul. What was
+# allowed stays so while no server answers.
+acl {
+  enabled        = true
+  default_policy = "deny"
+  down_policy    = "extend-cache"
+}
+
 # The servers issue this agent's certificate.
 auto_encrypt {
   tls = true
