@@ -12,7 +12,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from settings.facts import Segment, Tier
 
@@ -30,6 +30,17 @@ class Model(BaseModel):
     """Immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _private(network: IPv4Network) -> IPv4Network:
+    if not network.is_private or network.prefixlen < 8:
+        raise ValueError(
+            "must be a private range, e.g. 10.0.0.0/8: it is reached by VPN or peering"
+        )
+    return network
+
+
+PrivateNetwork = Annotated[IPv4Network, AfterValidator(_private)]
 
 
 class InterfaceEndpoint(StrEnum):
@@ -93,7 +104,8 @@ class Network(Model):
             for b, net_b in ranges[i + 1 :]:
                 if net_a.overlaps(net_b):
                     problems.append(
-                        f"segments.{b}: {net_b} overlaps segments.{a} {net_a}; ranges must be disjoint"
+                        f"segments.{b}: {net_b} overlaps segments.{a} {net_a}; "
+                        "ranges must be disjoint"
                     )
         if problems:
             raise ValueError("\n".join(problems))
@@ -254,9 +266,9 @@ class Tenant(Model):
     )
     sip: Sip = Field(default=Sip(), description="timers and limits of the SIP plane")
     database: Database = Field(default=Database(), description="PostgreSQL on RDS")
-    api_sources: list[IPv4Network] = Field(
+    api_sources: list[PrivateNetwork] = Field(
         default_factory=list,
-        description="address ranges that may use router-confd's management API; default: none",
+        description="private ranges that may use router-confd's management API; default: none",
     )
 
     @field_validator("name")
@@ -324,6 +336,11 @@ class Deployment(Model):
     detailed_monitoring: bool = Field(
         default=False, description="EC2 metrics every minute instead of every 5, billed"
     )
+    metrics_sources: list[PrivateNetwork] = Field(
+        default_factory=list,
+        description="private ranges that may read the metrics of SBC, router and RTPEngine; "
+        "default: none",
+    )
     tenants: list[Tenant] = Field(default_factory=list, description="tenants, one stack each")
 
     @field_validator("deployment")
@@ -350,8 +367,8 @@ class Deployment(Model):
             bits = (len(self.zones) - 1).bit_length()
             if net.prefixlen + bits > MIN_SUBNET_PREFIX:
                 problems.append(
-                    f"network.segments.{segment}: {net} is too small for {len(self.zones)} subnets; "
-                    f"at least a /{MIN_SUBNET_PREFIX - bits} is needed"
+                    f"network.segments.{segment}: {net} is too small for {len(self.zones)} "
+                    f"subnets; at least a /{MIN_SUBNET_PREFIX - bits} is needed"
                 )
         disks = [("consul.disk_gb", self.consul.disk_gb)]
         for i, tenant in enumerate(self.tenants):

@@ -111,13 +111,19 @@ class ConsulStack(DeploymentStack):
 
     def _role(self) -> InstanceRole:
         account, key = self.account, self.network.key
-        secrets = [self.agent_secret.arn, self.server_secret.arn]
+        tenants = secret_name(self.deployment.deployment, "*", CONSUL_SERVER)
+        secrets = [
+            self.agent_secret.arn,
+            self.server_secret.arn,
+            account.arn("secretsmanager", f"secret:{tenants}-??????"),  # their agents' tokens
+        ]
         statements = [
             *permissions.every_instance(
                 account, deployment=self.deployment.deployment, group=self.name
             ),
             *permissions.read_secrets(secrets, key=key, account=account),
             *permissions.create_secret_values(secrets, key=key, account=account),
+            *permissions.list_secrets(),
         ]
         return InstanceRole(self, "role", name=self.name, statements=statements)
 

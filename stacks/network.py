@@ -56,6 +56,7 @@ class NetworkStack(DeploymentStack):
             self,
             "flow_logs",
             name=name,
+            account=self.account,
             vpc_id=self.vpc.id,
             days=settings.flow_log_days,
             key=self.key.arn,

@@ -19,10 +19,13 @@ from rendering import user_data
 from settings.facts import (
     CONFD_API_PORT,
     CONFD_KAMAILIO_PORT,
+    CONSUL_SERVER,
     DMQ_PORT,
+    KAMAILIO_HTTP_PORT,
     POSTGRES_PORT,
     RTP_PORT_MAX,
     RTP_PORT_MIN,
+    RTPENGINE_HTTP_PORT,
     RTPENGINE_NG_PORT,
     SIP_INTERNAL_PORT,
     SIP_PORT,
@@ -46,6 +49,11 @@ RTP_ELSEWHERE = Port("udp", 1024, 65535)
 LOOKUP = Port("tcp", CONFD_KAMAILIO_PORT)
 API = Port("tcp", CONFD_API_PORT)
 POSTGRES = Port("tcp", POSTGRES_PORT)
+METRICS = {
+    Tier.SBC: Port("tcp", KAMAILIO_HTTP_PORT),
+    Tier.ROUTER: Port("tcp", KAMAILIO_HTTP_PORT),
+    Tier.RTP: Port("tcp", RTPENGINE_HTTP_PORT),
+}
 
 
 class TenantStack(DeploymentStack):
@@ -67,6 +75,7 @@ class TenantStack(DeploymentStack):
         self.consul = consul.read_from(self)
         self.image_id = MachineImage(self, "image", settings=deployment.image).id
 
+        self.consul_secret = self._secret(CONSUL_SERVER, "token of the tenant's Consul agents")
         self.sbc = self._tier(Tier.SBC)
         self.router = self._tier(Tier.ROUTER)
         self.rtp = self._tier(Tier.RTP)
@@ -101,6 +110,10 @@ class TenantStack(DeploymentStack):
             router_confd.allow_from(source, API, "management API")
         router_confd.reach(database, POSTGRES, "routing data")
 
+        for group in (self.sbc, self.router, self.rtp):
+            for source in self.deployment.metrics_sources:
+                group.firewall.allow_from(source, METRICS[group.tier], "metrics")
+
     def _tier(
         self, tier: Tier, *, secrets: Sequence[Secret] = (), may: Sequence[Statement] = ()
     ) -> TierGroup:
@@ -108,7 +121,9 @@ class TenantStack(DeploymentStack):
         arns, key = [secret.arn for secret in secrets], self.network.key
         statements = [
             *permissions.read_secrets(
-                [self.consul.agent_secret, *arns], key=key, account=self.account
+                [self.consul.agent_secret, self.consul_secret.arn, *arns],
+                key=key,
+                account=self.account,
             ),
             *may,
         ]

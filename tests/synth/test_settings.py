@@ -137,6 +137,14 @@ RULES = {
         f"{GOOD}image: {{name: c4}}\n",
         ["image.name", "'c4'"],
     ),
+    "management API for the whole internet": (
+        with_tenant("{name: acme, api_sources: [0.0.0.0/0]}"),
+        ["tenants.0.api_sources.0", "0.0.0.0/0", "private"],
+    ),
+    "metrics for a public range": (
+        f"{GOOD}metrics_sources: [8.8.0.0/16]\n",
+        ["metrics_sources.0", "8.8.0.0/16", "private"],
+    ),
     "not a mapping": ("[1, 2]\n", ["must be a mapping"]),
     "empty file": ("", ["must be a mapping"]),
     "not YAML": ("deployment: [\n", ["not valid YAML"]),

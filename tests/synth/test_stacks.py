@@ -5,12 +5,14 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 import yaml
 
 from settings import Deployment, load
+from settings.facts import CONFD_API_PORT, KAMAILIO_HTTP_PORT, RTPENGINE_HTTP_PORT
 from settings.load import ROOT
 from settings.models import S3State, Tenant
 from tests.synth.synthesized import Synthesized, synthesize
@@ -170,3 +172,21 @@ def test_image_component_runs_the_stages_of_the_provisioning_script(demo: Synthe
     assert stages == ["os", "tools", "app"]
     for stage in stages:
         assert f"{stage}_stage()" in script
+
+
+def test_metrics_and_management_api_open_to_the_named_ranges_only(tmp_path: Path) -> None:
+    settings = load("demo")
+    tenant = settings.tenants[0].model_copy(update={"api_sources": [IPv4Network("10.1.0.0/16")]})
+    changed = {"tenants": [tenant], "metrics_sources": [IPv4Network("10.2.0.0/16")]}
+    result = synthesize(settings.model_copy(update=changed), tmp_path)
+    opened = {
+        (where.split("/")[1].split("_")[0], rule["cidr_ipv4"], rule["from_port"])
+        for where, rule in result.resources("aws_vpc_security_group_ingress_rule", "acme")
+        if rule.get("cidr_ipv4", "0.0.0.0/0") != "0.0.0.0/0"
+    }
+    assert opened == {
+        ("router-confd", "10.1.0.0/16", CONFD_API_PORT),
+        ("sbc", "10.2.0.0/16", KAMAILIO_HTTP_PORT),
+        ("router", "10.2.0.0/16", KAMAILIO_HTTP_PORT),
+        ("rtp", "10.2.0.0/16", RTPENGINE_HTTP_PORT),
+    }

@@ -54,6 +54,17 @@ def create_secret_values(secrets: Sequence[str], *, key: str, account: Account) 
     ]
 
 
+def list_secrets() -> list[Statement]:
+    """See which secrets exist, not what is in them: the Consul servers find their tenants."""
+    return [
+        Statement(
+            sid="ListSecrets",
+            actions=["secretsmanager:ListSecrets"],
+            resources=["*"],  # Secrets Manager knows no resource for this call
+        )
+    ]
+
+
 def claim_address(account: Account, *, tags: Mapping[str, str]) -> list[Statement]:
     """Associate an Elastic IP of the own pool; address, instance, interface carry `tags`."""
     return [

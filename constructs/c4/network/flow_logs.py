@@ -8,6 +8,7 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
+from c4.account import Account
 from c4.policy import Statement, document
 
 SERVICE = "vpc-flow-logs.amazonaws.com"
@@ -17,13 +18,27 @@ class FlowLogs(Construct):
     """Flow logs in an encrypted log group, kept for `days`."""
 
     def __init__(
-        self, scope: Construct, id_: str, *, name: str, vpc_id: str, days: int, key: str
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        account: Account,
+        vpc_id: str,
+        days: int,
+        key: str,
     ) -> None:
         super().__init__(scope, id_)
         group = CloudwatchLogGroup(
             self, "group", name=f"/{name}/flow-logs", retention_in_days=days, kms_key_id=key
         )
-        trust = Statement(sid="FlowLogs", actions=["sts:AssumeRole"], resources=[], service=SERVICE)
+        trust = Statement(
+            sid="FlowLogsOfThisAccount",
+            actions=["sts:AssumeRole"],
+            resources=[],
+            service=SERVICE,
+            where={"aws:SourceAccount": account.id},
+        )
         role = IamRole(
             self,
             "role",
