@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(stub.delay_s)
         if self.path == "/1.0/kamailio/cdr":
             stub.cdrs.append(body)
-            self._send(stub.status, {"success": True})
+            self._send(stub.status, {"success": True, "cdr": {"call_id": body["call_id"]}})
             return
         stub.requests.append(body)
         self._send(stub.status, stub.answer)

@@ -98,7 +98,7 @@ class Agent:
         self.ring_s = 0.05
         self.answer = 200  # final status to a new INVITE; 0 rings on
         self.bye_delay_s = 0.0
-        self.on_request: Callable[[Message], str | None] | None = None
+        self.challenge: Callable[[Message], str] = lambda _: ""  # WWW-Authenticate, or "" accepts
         self._closed = False
         self._lock = threading.RLock()
         self._thread = threading.Thread(target=self._loop, daemon=True)
@@ -134,6 +134,10 @@ class Agent:
             if call:
                 call.on_reply(message)
             return
+        if message.method == "INVITE" and (wanted := self.challenge(message)):
+            header = f"WWW-Authenticate: {wanted}"
+            self.reply(message, 401, "Unauthorized", tag="challenge", header=header)
+            return
         if call is None and message.method == "INVITE":
             call = Call(self, message.source, call_id=message.call_id)
             self.calls[message.call_id] = call
@@ -143,8 +147,9 @@ class Agent:
             self.reply(message, 481, "Call Does Not Exist")
 
     def reply(
-        self, request: Message, status: int, reason: str, *, tag: str = "", body: str = ""
-    ) -> None:
+        self, request: Message, status: int, reason: str, *, tag: str = "", body: str = "",
+        header: str = "",
+    ) -> None:  # fmt: skip
         lines = [f"SIP/2.0 {status} {reason}"]
         for name in ("via", "record-route"):
             lines += [f"{name.title()}: {value}" for value in request.all(name)]
@@ -156,6 +161,8 @@ class Agent:
             f"CSeq: {request.get('CSeq')}",
             f"Contact: <sip:ua@{self.address[0]}:{self.address[1]}>",
         ]  # fmt: skip
+        if header:
+            lines.append(header)
         if body:
             lines.append("Content-Type: application/sdp")
         lines.append(f"Content-Length: {len(body)}")

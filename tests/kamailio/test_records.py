@@ -1,0 +1,189 @@
+"""Exactly one record per call, and logins at carriers."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from tests.kamailio.cluster import CALLEE, CALLER, Cluster, wait_until
+from tests.kamailio.confd_stub import answer
+from tests.kamailio.sip import Agent, Message
+from tests.kamailio.test_calls import SBC1, established
+
+pytestmark = pytest.mark.sip
+
+
+@pytest.fixture
+def caller(plane: Cluster) -> Agent:
+    return plane.ua(CALLER)
+
+
+@pytest.fixture
+def callee(plane: Cluster) -> Agent:
+    return plane.ua(CALLEE)
+
+
+def records(plane: Cluster, call_id: str) -> list[dict[str, Any]]:
+    """What router-confd stores: one row per key."""
+    sent = [r for stub in plane.confds for r in stub.cdrs if r["call_id"] == call_id]
+    return list({r["idempotency_key"]: r for r in sent}.values())
+
+
+def only_record(plane: Cluster, call_id: str, seconds: float = 3) -> dict[str, Any]:
+    wait_until(lambda: bool(records(plane, call_id)), seconds, "record")
+    time.sleep(0.2)
+    (record,) = records(plane, call_id)
+    return record
+
+
+def test_answered_call_has_one_record(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    call, _ = established(caller, callee)
+    time.sleep(2.1)
+    call.bye()
+    record = only_record(plane, call.call_id)
+    assert record["duration"] in (2, 3)
+    assert record["source_ip"] == CALLER
+    assert record["source_port"] == 5060
+    assert record["tenant_uuid"] == answer()["auth"]["tenant_uuid"]
+    assert abs(record["call_start"] - time.time()) < 10
+    assert record["to_uri"] == f"sip:100@{SBC1[0]}"
+    time.sleep(0.3)
+    assert all(r.rpc("htable.dump", "unsent") == "" for r in plane.tier("rtr"))
+
+
+def test_refused_call_has_one_record(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    callee.answer = 486
+    call = caller.call(SBC1)
+    assert call.invite().status == 486
+    assert only_record(plane, call.call_id)["duration"] == 0
+
+
+def test_cancelled_call_has_one_record(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    callee.answer = 0
+    call = caller.call(SBC1)
+    assert call.invite(cancel_after=0.3).status == 487
+    assert only_record(plane, call.call_id)["duration"] == 0
+
+
+def test_call_without_destination_has_one_record(plane: Cluster, caller: Agent) -> None:
+    for stub in plane.confds:
+        stub.answer = answer()
+    call = caller.call(SBC1)
+    assert call.invite().status == 404
+    assert only_record(plane, call.call_id)["duration"] == 0
+
+
+def test_call_ended_by_another_router_has_one_record(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call, _ = established(caller, callee)
+    plane.router_of(plane.nodes["sbc1"]).kill()
+    time.sleep(1.1)
+    assert call.bye().status == 200
+    assert only_record(plane, call.call_id)["duration"] in (1, 2)
+
+
+def test_rescued_call_has_one_record(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    callee.ring_s = 3
+    call = caller.call(SBC1)
+    timer = threading.Timer(0.5, lambda: plane.router_of(plane.nodes["sbc1"]).kill())
+    timer.start()
+    assert call.invite(timeout=8).status == 200
+    timer.join()
+    call.ack()
+    time.sleep(1.1)
+    assert call.bye().status == 200
+    assert only_record(plane, call.call_id)["duration"] in (1, 2)
+
+
+def test_record_waits_while_router_confd_is_down(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call, _ = established(caller, callee)
+    for stub in plane.confds:
+        stub.stop()
+    assert call.bye().status == 200
+    time.sleep(1)
+    for stub in plane.confds:
+        stub.start()
+    assert only_record(plane, call.call_id, 15)["duration"] in (0, 1)
+
+
+def login(username: str, password: str, realm: str) -> dict[str, Any]:
+    """A routing answer whose only route has credentials, as router-confd gives them."""
+    made = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
+    ha1 = hashlib.md5(f"{username}:{realm}:{password}".encode()).hexdigest()
+    made["rtjson"]["routes"][0] |= {"auth_username": username, "auth_ha1": ha1, "realm": realm}
+    return made
+
+
+class Carrier:
+    """Refuses an INVITE without the right digest."""
+
+    def __init__(self, agent: Agent, password: str) -> None:
+        self.password, self.invites = password, list[Message]()
+        agent.challenge = self.challenge
+
+    def challenge(self, message: Message) -> str:
+        """`WWW-Authenticate` value for a refusal; empty accepts."""
+        self.invites.append(message)
+        fields = dict(
+            part.strip().split("=", 1)
+            for part in message.get("Authorization")[7:].split(",")
+            if part
+        )
+        value = {k: v.strip('"') for k, v in fields.items()}
+        if value:
+            ha1 = hashlib.md5(f"user:carrier.example:{self.password}".encode()).hexdigest()
+            ha2 = hashlib.md5(f"INVITE:{value['uri']}".encode()).hexdigest()
+            right = hashlib.md5(f"{ha1}:{value['nonce']}:{ha2}".encode()).hexdigest()
+            if value["response"] == right:
+                return ""
+        return 'Digest realm="carrier.example", nonce="abc123", algorithm=MD5'
+
+
+def test_router_logs_in_at_the_carrier(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    carrier = Carrier(callee, "secret")
+    for stub in plane.confds:
+        stub.answer = login("user", "secret", "carrier.example")
+    call, _ = established(caller, callee)
+    first, second = carrier.invites
+    assert second.cseq == first.cseq + 1
+    assert not [m for m in caller.received if m.status == 401]
+    assert call.bye().status == 200
+    assert callee.seen("BYE", call.call_id)[0].cseq > second.cseq
+
+
+def test_refused_login_ends_the_call(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    carrier = Carrier(callee, "other")
+    for stub in plane.confds:
+        stub.answer = login("user", "secret", "carrier.example")
+    assert caller.call(SBC1).invite().status == 500
+    assert len(carrier.invites) == 2
+
+
+def test_from_and_to_of_the_route_are_undone_towards_the_caller(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    for stub in plane.confds:
+        stub.answer = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
+        stub.answer["rtjson"]["routes"][0]["headers"] = {
+            "from": {"display": '"Alice Doe"', "uri": "sip:39040123456@carrier.example"},
+            "to": {"display": "", "uri": "sip:39040999@carrier.example"},
+            "extra": "P-Asserted-Identity: <sip:39040123456@carrier.example>\r\n",
+        }
+    call, other = established(caller, callee)
+    (invite,) = callee.seen("INVITE", call.call_id)
+    assert "<sip:39040123456@carrier.example>" in invite.get("From")
+    assert '"Alice Doe"' in invite.get("From")
+    assert "<sip:39040999@carrier.example>" in invite.get("To")
+    assert invite.get("P-Asserted-Identity") == "<sip:39040123456@carrier.example>"
+    reply = next(m for m in caller.received if m.status == 200)
+    assert call.local in reply.get("From")
+    assert call.remote in reply.get("To")
+    assert other.bye().status == 200
+    assert call.remote in caller.seen("BYE", call.call_id)[0].get("From")
