@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import logging
 import os
 import secrets as random
 
@@ -18,6 +19,8 @@ from router_confd.config import Secrets
 _NONCE = 12
 _VERSION = "v1:"
 _PBKDF2_ROUNDS = 100_000
+
+log = logging.getLogger(__name__)
 
 
 class Undecryptable(Exception):
@@ -36,6 +39,16 @@ class Vault:
         nonce = os.urandom(_NONCE)
         sealed = self._ciphers[0].encrypt(nonce, text.encode(), owner.encode())
         return _VERSION + base64.b64encode(nonce + sealed).decode()
+
+    def open(self, text: str | None, owner: str) -> str | None:
+        """The plain text; None, and a line in the log, when there is none to be had."""
+        if text is None:
+            return None
+        try:
+            return self.decrypt(text, owner)
+        except Undecryptable:
+            log.error("a credential of tenant %s was encrypted with another key", owner)
+            return None
 
     def decrypt(self, text: str, owner: str) -> str:
         """The plain text. Raises Undecryptable: wrong key, wrong owner, or damaged."""

@@ -16,6 +16,7 @@ from router_confd.directory.sync import Stale
 from router_confd.spool import SpoolFull
 
 MAX_BODY = 64 * 1024  # bytes
+INVALID_TOKEN = "The provided token is not valid"
 RETRY_AFTER = {"Retry-After": "1"}
 
 

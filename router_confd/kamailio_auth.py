@@ -62,15 +62,16 @@ def _domain(directory: Directory, ipbx: Ipbx) -> str | None:
 
 
 def _ipbx_reply(directory: Directory, vault: Vault, ipbx: Ipbx) -> AuthReply:
+    ha1 = vault.open(ipbx.password_ha1, ipbx.tenant_uuid)
+    if ha1 is None and ipbx.password_ha1:
+        return REFUSED  # without it the router would not ask for a digest
     return AuthReply(
         success=True,
         tenant_uuid=ipbx.tenant_uuid,
         ipbx_id=ipbx.id,
         domain=_domain(directory, ipbx),
         username=ipbx.username,
-        password_ha1=(
-            vault.decrypt(ipbx.password_ha1, ipbx.tenant_uuid) if ipbx.password_ha1 else None
-        ),
+        password_ha1=ha1,
     )
 
 

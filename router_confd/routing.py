@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from router_confd import outbound, sip
-from router_confd.crypto import Vault, ha1
-from router_confd.directory.rows import Ipbx, Profile, Trunk
+from router_confd import digest, outbound, sip
+from router_confd.crypto import Vault
+from router_confd.directory.rows import Ipbx, Profile
 from router_confd.directory.store import Directory
 from router_confd.normalization import Normalizer
 from router_confd.schemas.kamailio import AuthReply, RoutingRequest
@@ -102,7 +102,7 @@ def _towards_ipbx(
         yield _Hop(
             host=f"{sip.host(ipbx.ip_fqdn)}:{ipbx.port}",
             profile=normalizer.profile(ipbx.normalization_profile_id),
-            login=_ipbx_login(vault, ipbx),
+            login=digest.towards_ipbx(vault, ipbx),
             identity={"ipbx_id": ipbx.id},
             keeps_port=False,
         )
@@ -141,7 +141,7 @@ def _towards_trunks(
         yield _Hop(
             host=f"{sip.host(trunk.sip_proxy)}:{trunk.sip_proxy_port}",
             profile=normalizer.profile(trunk.normalization_profile_id),
-            login=_trunk_login(vault, trunk),
+            login=digest.towards_trunk(vault, trunk),
             identity={"carrier_trunk_id": trunk.id},
             keeps_port=True,
         )
@@ -191,22 +191,3 @@ def _route(normalizer: Normalizer, call: _Call, hop: _Hop) -> dict[str, Any]:
     if call.request.request_uri:
         result |= hop.identity | hop.login
     return result
-
-
-def _ipbx_login(vault: Vault, ipbx: Ipbx) -> dict[str, str]:
-    if not (ipbx.username and ipbx.realm and ipbx.realm_ha1):
-        return {}
-    secret = vault.decrypt(ipbx.realm_ha1, ipbx.tenant_uuid)
-    return {"auth_username": ipbx.username, "auth_ha1": secret, "realm": ipbx.realm}
-
-
-def _trunk_login(vault: Vault, trunk: Trunk) -> dict[str, str]:
-    if not (trunk.auth_username and trunk.auth_password and trunk.realm):
-        return {}
-    password = vault.decrypt(trunk.auth_password, trunk.tenant_uuid)
-    return {
-        "auth_username": trunk.auth_username,
-        "auth_password": password,
-        "auth_ha1": ha1(trunk.auth_username, trunk.realm, password),
-        "realm": trunk.realm,
-    }

@@ -39,9 +39,8 @@ def table(directory: Directory, vault: Vault) -> str:
 
 
 def _line(number: int, trunk: Trunk, vault: Vault) -> str | None:
-    if not (
-        trunk.auth_username and trunk.auth_password and trunk.from_domain and trunk.registrar_proxy
-    ):
+    password = vault.open(trunk.auth_password, trunk.tenant_uuid)
+    if not (trunk.auth_username and password and trunk.from_domain and trunk.registrar_proxy):
         return None
     values = (
         number,
@@ -52,7 +51,7 @@ def _line(number: int, trunk: Trunk, vault: Vault) -> str | None:
         trunk.from_domain,
         trunk.realm or "",
         trunk.auth_username,
-        vault.decrypt(trunk.auth_password, trunk.tenant_uuid),
+        password,
         "",
         f"sip:{trunk.registrar_proxy}",
         trunk.expire_seconds,

@@ -14,12 +14,9 @@ import random
 import sys
 import time
 from collections import defaultdict
-from typing import Any, TypeAlias
-
-import asyncpg
 
 from router_confd.database import Database, is_unavailable
-from router_confd.directory.dids import SELECT_NUMBERS, SELECT_PATTERNS
+from router_confd.directory.load import Connection, load, refresh
 from router_confd.directory.store import Directory
 
 CHANNEL = "router_confd"
@@ -27,11 +24,9 @@ EVERYTHING = "*"
 SYNC = "sync"  # a writer on this instance waits for its own change to arrive
 HEARTBEAT = 1.0  # seconds
 RETRY = (0.2, 2.0)  # seconds: random wait between attempts to connect
-CHUNK = 2_000  # rows per step of a load; other requests are served in between
 LOAD_TIMEOUT = 120.0  # seconds per statement of a load
 
 log = logging.getLogger(__name__)
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 
 class Stale(Exception):
@@ -104,7 +99,7 @@ class Sync:
             self._changes = asyncio.Queue()
             await connection.add_listener(CHANNEL, self._notified)
             started = time.monotonic()
-            self._directory = await _load(connection)
+            self._directory = await load(connection)
             self._confirmed = started
             self.loads += 1
             log.info("loaded the configuration in %.1f s", time.monotonic() - started)
@@ -138,53 +133,9 @@ class Sync:
             keys[table].update(text.split(","))
         tokens = keys.pop(SYNC, set())
         if any(EVERYTHING in changed for changed in keys.values()):
-            self._directory = await _load(connection)
+            self._directory = await load(connection)
         elif self._directory is not None:
-            for table, changed in keys.items():
-                await _refresh(connection, self._directory, table, changed)
+            await refresh(connection, self._directory, keys)
         for token in tokens:
             if event := self._waiting.get(token):
                 event.set()
-
-
-async def _load(connection: Connection) -> Directory:
-    directory = Directory()
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        async for (uuid,) in connection.cursor("SELECT uuid FROM tenants", prefetch=CHUNK):
-            directory.tenants.add(uuid)
-        for table in directory.tables.values():
-            async for chunk in _chunks(connection, table.select):
-                table.put(chunk)
-        async for chunk in _chunks(connection, SELECT_NUMBERS):
-            directory.dids.put_numbers(chunk)
-        async for chunk in _chunks(connection, SELECT_PATTERNS):
-            directory.dids.put_patterns(chunk)
-    return directory
-
-
-async def _chunks(connection: Connection, query: str) -> Any:
-    cursor = await connection.cursor(query)
-    while chunk := await cursor.fetch(CHUNK):
-        yield chunk
-
-
-async def _refresh(connection: Connection, directory: Directory, name: str, keys: set[str]) -> None:
-    """Fetch the rows with these keys; what does not come back is gone."""
-    if name == "tenants":
-        rows = await connection.fetch(
-            "SELECT uuid FROM tenants WHERE uuid = ANY($1::uuid[])", list(keys)
-        )
-        directory.tenants -= keys
-        directory.tenants |= {row[0] for row in rows}
-    elif name == "dids":
-        condition = " AND did_prefix = ANY($1)"
-        numbers = await connection.fetch(SELECT_NUMBERS + condition, list(keys))
-        expressions = await connection.fetch(SELECT_PATTERNS + condition, list(keys))
-        directory.dids.forget(keys)
-        directory.dids.put_numbers(numbers)
-        directory.dids.put_patterns(expressions)
-    elif table := directory.tables.get(name):
-        ids = [int(key) for key in keys]
-        records = await connection.fetch(table.select + " AND id = ANY($1)", ids)
-        table.drop(ids)
-        table.put(records)

@@ -105,3 +105,8 @@ Timestamp = Annotated[
 OptionalHost128 = Annotated[Host128 | None, BeforeValidator(_empty_is_none)]
 OptionalHost256 = Annotated[Host256 | None, BeforeValidator(_empty_is_none)]
 EmptyIsNone = BeforeValidator(_empty_is_none)
+MaxCalls = Annotated[
+    Limit | None, Field(description="opt-in: calls at the same time; null: no limit")
+]
+MaxCps = Annotated[Limit | None, Field(description="opt-in: new calls per second; null: no limit")]
+LIMITS = frozenset({"max_calls", "max_cps"})

@@ -1,0 +1,99 @@
+"""Reads the configuration from the database: all of it, or the rows that changed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from router_confd.directory.dids import SELECT_NUMBERS, SELECT_PATTERNS
+from router_confd.directory.store import Directory
+
+CHUNK = 2_000  # rows per step of a load; other requests are served in between
+
+Connection: TypeAlias = "asyncpg.Connection[Any]"
+
+
+async def load(connection: Connection) -> Directory:
+    """Everything, as of one moment."""
+    directory = Directory()
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async for chunk in _chunks(connection, "SELECT uuid FROM tenants"):
+            directory.tenants.update(row[0] for row in chunk)
+        for table in directory.tables.values():
+            async for chunk in _chunks(connection, table.select):
+                table.put(chunk)
+        async for chunk in _chunks(connection, SELECT_NUMBERS):
+            directory.dids.put_numbers(chunk)
+        async for chunk in _chunks(connection, SELECT_PATTERNS):
+            directory.dids.put_patterns(chunk)
+    return directory
+
+
+async def refresh(
+    connection: Connection, directory: Directory, keys: Mapping[str, set[str]]
+) -> None:
+    """Fetch the rows with these keys by table, as of one moment; what is not there is gone.
+
+    Nothing is changed before everything has arrived, and nothing is awaited while it changes:
+    a routing question sees all of it or nothing.
+    """
+    changes: list[Callable[[], None]] = []
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        for table, changed in keys.items():
+            changes.append(await _change(connection, directory, table, changed))
+    for change in changes:
+        change()
+
+
+async def _chunks(connection: Connection, query: str) -> AsyncIterator[list[Any]]:
+    cursor = await connection.cursor(query)
+    while chunk := await cursor.fetch(CHUNK):
+        yield chunk
+
+
+async def _change(
+    connection: Connection, directory: Directory, name: str, keys: set[str]
+) -> Callable[[], None]:
+    if name == "tenants":
+        return await _tenants(connection, directory, keys)
+    if name == "dids":
+        return await _dids(connection, directory, keys)
+    table = directory.tables.get(name)
+    if table is None:  # of a newer version, or of no concern to routing
+        return lambda: None
+    ids = [int(key) for key in keys]
+    records = await connection.fetch(table.select + " AND id = ANY($1)", ids)
+
+    def change() -> None:
+        table.drop(ids)
+        table.put(records)
+
+    return change
+
+
+async def _tenants(
+    connection: Connection, directory: Directory, keys: set[str]
+) -> Callable[[], None]:
+    query = "SELECT uuid FROM tenants WHERE uuid = ANY($1::uuid[])"
+    present = {row[0] for row in await connection.fetch(query, list(keys))}
+
+    def change() -> None:
+        directory.tenants -= keys
+        directory.tenants |= present
+
+    return change
+
+
+async def _dids(connection: Connection, directory: Directory, keys: set[str]) -> Callable[[], None]:
+    condition = " AND did_prefix = ANY($1)"
+    numbers = await connection.fetch(SELECT_NUMBERS + condition, list(keys))
+    expressions = await connection.fetch(SELECT_PATTERNS + condition, list(keys))
+
+    def change() -> None:
+        directory.dids.forget(keys)
+        directory.dids.put_numbers(numbers)
+        directory.dids.put_patterns(expressions)
+
+    return change
