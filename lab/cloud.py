@@ -7,6 +7,7 @@ and names of AWS; moto also on a loopback port of the host, for boto3.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import ssl
@@ -20,6 +21,9 @@ from lab import dns, netns, views
 from lab.names import ACCOUNT, API, IMAGE_ID, IMAGE_NAME, IMDS, RESOLVER, Names
 
 CREDENTIALS: Final = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
+
+
+log = logging.getLogger(__name__)
 
 
 def image_description() -> list[dict[str, Any]]:
@@ -103,10 +107,9 @@ def one_at_a_time(app: WSGIApplication) -> WSGIApplication:
 
     A request that fails half-way is repeated by the provider, and then finds what it has made.
     """
-    lock = threading.Lock()
 
     def serial(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with lock:
+        with views.MOTO:
             return app(environ, start_response)
 
     return serial
