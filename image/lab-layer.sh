@@ -24,3 +24,5 @@ update-ca-certificates --fresh >/dev/null
 # Each machine gets its own identity at first boot.
 : >/etc/machine-id
 rm -f /var/lib/dbus/machine-id
+# The caches that systemd would bring up to date at the first boot after an update are so.
+touch /etc/.updated /var/.updated

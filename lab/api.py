@@ -64,17 +64,20 @@ class Lab:
         """Daemon's log, and per machine its console log and (once it is gone) its journal."""
         return self.names.log_dir
 
-    def up(self, progress: Progress = silent) -> None:
-        """Build what is missing of the image and start the lab; nothing happens when it runs."""
+    def up(self, progress: Progress = silent, boot: bool = True) -> None:
+        """Build what is missing of the image and start the lab; nothing happens when it runs.
+
+        Without `boot` it is the AWS API alone: what Terraform makes is there, but no machine boots.
+        """
         require_host()
         with self._locked():
             if self.running:
                 return
             sweep.sweep(self.names, progress)
             raise_limits(progress)
-            image = layers.build(progress)
+            image = layers.build(progress) if boot else layers.Image((), ())
             self.names.log_dir.mkdir(parents=True, exist_ok=True)
-            Config(image.instance, image.database).write(config_file(self.names))
+            Config(image.instance, image.database, boot).write(config_file(self.names))
             try:
                 self._start(progress)
             except BaseException:  # Ctrl-C as well

@@ -18,19 +18,25 @@ from lab.network import CloudNetwork
 
 @dataclass(frozen=True)
 class Config:
-    """What `up` hands to the daemon: layers of the two images, topmost first."""
+    """What `up` hands to the daemon: layers of the two images, topmost first.
+
+    Without `boot` there are no machines, only what moto says.
+    """
 
     instance: tuple[Path, ...]
     database: tuple[Path, ...]
+    boot: bool = True
 
     def write(self, file: Path) -> None:
-        text = {"instance": [*map(str, self.instance)], "database": [*map(str, self.database)]}
-        file.write_text(json.dumps(text))
+        layers = {"instance": self.instance, "database": self.database}
+        text = {name: [str(path) for path in paths] for name, paths in layers.items()}
+        file.write_text(json.dumps(text | {"boot": self.boot}))
 
     @classmethod
     def read(cls, file: Path) -> Config:
         data = json.loads(file.read_text())
-        return cls(tuple(map(Path, data["instance"])), tuple(map(Path, data["database"])))
+        instance, database = (tuple(Path(p) for p in data[k]) for k in ("instance", "database"))
+        return cls(instance, database, data["boot"])
 
 
 def config_file(names: Names) -> Path:
@@ -57,7 +63,7 @@ def serve(names: Names) -> None:
     databases = Databases(names, config.database, authority)
     certificate = authority.issue(names.state / "tls", tls.api_names())
     port = cloud.start(names, certificate, databases.resolve)
-    reconciler = Reconciler(names, network, config.instance, databases)
+    reconciler = Reconciler(names, network, config.instance, databases, boot=config.boot)
     write_status(names, {"pid": os.getpid(), "port": port})
     logging.getLogger(__name__).info("lab %s is up, moto on 127.0.0.1:%d", names.lab, port)
     reconciler.run(stop)

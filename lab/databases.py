@@ -15,7 +15,7 @@ from lab.machine import MachineFile, MachineSpec, enter
 from lab.names import Names
 from lab.network import Leg
 from lab.tls import Authority
-from lab.views import backends
+from lab.views import MOTO, backends
 
 INIT = """\
 SELECT format('CREATE ROLE %I LOGIN CREATEDB CREATEROLE', {user})
@@ -38,6 +38,7 @@ class DatabaseView:
     subnet_id: str
     subnet: IPv4Network
     address: IPv4Address
+    security_group_ids: tuple[str, ...] = ()
 
     @property
     def machine_id(self) -> str:
@@ -67,7 +68,8 @@ class Databases:
                     yield self._view(db)
 
     def resolve(self, name: str) -> list[IPv4Address]:
-        return [v.address for v in self.views() if v.endpoint.lower() == name]
+        with MOTO:
+            return [v.address for v in self.views() if v.endpoint.lower() == name]
 
     def machine(self, view: DatabaseView, bridge: str) -> MachineSpec:
         """The machine of an RDS instance, with its certificate and its first user."""
@@ -116,6 +118,7 @@ class Databases:
             subnet_id=subnet.id,
             subnet=IPv4Network(subnet.cidr_block),
             address=self._addresses[db.resource_id],
+            security_group_ids=tuple(db.vpc_security_group_ids),
         )
 
 

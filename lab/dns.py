@@ -13,7 +13,7 @@ from typing import Final
 from dnslib import QTYPE, RCODE, RR, A, DNSError, DNSRecord
 
 from lab.names import API
-from lab.views import backends
+from lab.views import MOTO, backends
 
 log = logging.getLogger(__name__)
 TTL: Final = 5  # seconds
@@ -57,12 +57,15 @@ def resolver(databases: Resolve) -> Resolve:
 
 def private_zone(name: str) -> list[IPv4Address]:
     """A records of Route 53."""
-    for _, route53 in backends("route53"):
-        for zone in list(route53.zones.values()):
-            for record in list(zone.rrsets):
-                if record.name.rstrip(".").lower() == name and record.type_ == "A":
-                    return [IPv4Address(r) for r in record.records or ()]
-    return []
+    with MOTO:
+        records = [
+            record
+            for _, route53 in backends("route53")
+            for zone in route53.zones.values()
+            for record in zone.rrsets
+            if record.name.rstrip(".").lower() == name and record.type_ == "A"
+        ]
+        return [IPv4Address(r) for record in records[:1] for r in record.records or ()]
 
 
 def serve(sock: socket.socket, resolve: Resolve) -> threading.Thread:
@@ -78,7 +81,7 @@ def serve(sock: socket.socket, resolve: Resolve) -> threading.Thread:
                 sock.sendto(answer(query, resolve), client)
             except (DNSError, ValueError) as error:
                 log.warning("dns: query from %s ignored: %s", client[0], error)
-            except Exception:  # moto changes its tables while we read
+            except Exception:  # one bad record must not end all answers
                 log.exception("dns: query from %s failed", client[0])
 
     thread = threading.Thread(target=work, name="dns", daemon=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Final
 
-from lab import views
+from lab import firewall, views
 from lab.databases import Databases, DatabaseView
 from lab.errors import LabError
 from lab.machine import Machine, MachineSpec, remove
@@ -30,8 +30,14 @@ class Reconciler:
     """Boots, stops and replaces the machines of a lab. One thread calls `run`."""
 
     def __init__(
-        self, names: Names, network: CloudNetwork, layers: tuple[Path, ...], databases: Databases
+        self,
+        names: Names,
+        network: CloudNetwork,
+        layers: tuple[Path, ...],
+        databases: Databases,
+        boot: bool = True,
     ) -> None:
+        self._boot = boot
         self._names = names
         self._network = network
         self._layers = layers
@@ -41,6 +47,7 @@ class Reconciler:
         self._stopping: dict[str, Future[None]] = {}
         self._pool = ThreadPoolExecutor(STOPPERS, "stop")
         self._translation: object = None
+        self._enforced: dict[str, str] = {}
         self._retry_at: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -56,10 +63,15 @@ class Reconciler:
 
     def tick(self) -> None:
         """One comparison of what is with what should be."""
-        groups.tick(lambda instance: instance in self._machines)
-        refresh_api.tick()
-        instances = {view.id: view for view in views.instances()}
-        databases = {view.machine_id: view for view in self._databases.views()}
+        with views.MOTO:
+            groups.tick(lambda instance: instance in self._machines or not self._boot)
+            refresh_api.tick()
+            if not self._boot:
+                return
+            instances = {view.id: view for view in views.instances()}
+            databases = {view.machine_id: view for view in self._databases.views()}
+            rules = self._rules([*instances.values(), *databases.values()])
+            subnets = views.subnet_ids()
         self._stopping = {k: f for k, f in self._stopping.items() if not f.done()}
         for machine in [m for m in self._machines if m not in instances | databases]:
             log.info("%s: not wanted any more", machine)
@@ -71,12 +83,10 @@ class Reconciler:
                 self._start(instance.id, lambda i=instance: self._instance(i))  # type: ignore[misc]
         for database in databases.values():
             self._database(database)
+        self._enforce(rules)
         self._translate(list(instances.values()))
-        self._network.keep_subnets(
-            {v.subnet_id for v in instances.values()}
-            | {v.subnet_id for v in databases.values()}
-            | {m.spec.subnet_id for m in self._machines.values()}
-        )
+        if not self._stopping:
+            self._network.keep_subnets(subnets)
 
     def _start(self, machine_id: str, spec: Callable[[], MachineSpec]) -> None:
         if machine_id in self._stopping or self._retry_at.get(machine_id, 0) > time.monotonic():
@@ -86,7 +96,7 @@ class Reconciler:
             machine.start(self._network)
         except (LabError, OSError):
             log.exception("%s: cannot boot, trying again in %.0f s", machine_id, RETRY)
-            remove(self._names, machine_id)
+            remove(self._names, machine_id, keep_disk=True)
             self._retry_at[machine_id] = time.monotonic() + RETRY
             return
         self._machines[machine_id] = machine
@@ -102,10 +112,11 @@ class Reconciler:
         machine = self._machines.pop(machine_id)
         machine.remove(keep_disk=instance is None)
         if instance is not None:
-            for region, ec2 in views.backends("ec2"):
-                if region == instance.region:
-                    ec2.terminate_instances([machine_id])
-            groups.lost([machine_id])
+            with views.MOTO:
+                for region, ec2 in views.backends("ec2"):
+                    if region == instance.region:
+                        ec2.terminate_instances([machine_id])
+                groups.lost([machine_id])
 
     def _instance(self, view: InstanceView) -> MachineSpec:
         return MachineSpec(
@@ -133,6 +144,25 @@ class Reconciler:
             self._databases.set_password(view)
             self._passwords[machine_id] = view.password
             log.info("%s: the master password was rotated", machine_id)
+
+    def _rules(self, all_of_them: Sequence[InstanceView | DatabaseView]) -> dict[str, str]:
+        """The firewall of each machine."""
+        members: dict[str, set[IPv4Address]] = {}
+        for view in all_of_them:
+            for group in view.security_group_ids:
+                members.setdefault(group, set()).add(view.address)
+        known = views.security_groups(members)
+        return {
+            view.machine_id: firewall.ruleset(view.security_group_ids, known, view.subnet[1])
+            for view in all_of_them
+        }
+
+    def _enforce(self, rules: dict[str, str]) -> None:
+        for machine_id, text in rules.items():
+            if machine_id in self._machines and self._enforced.get(machine_id) != text:
+                firewall.enforce(self._names.machine_ns(machine_id), text)
+                self._enforced[machine_id] = text
+        self._enforced = {m: t for m, t in self._enforced.items() if m in self._machines}
 
     def _translate(self, instances: list[InstanceView]) -> None:
         public = {

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
+from typing import Any, Final
 
 from moto.backends import get_backend
 
+from lab.firewall import Group, Rule
 from lab.names import ACCOUNT
+
+# moto's objects are not made for threads: whoever reads or changes them holds this.
+MOTO: Final = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,20 @@ class InstanceView:
     vpc: IPv4Network
     user_data: bytes | None = None
     tags: dict[str, str] = field(default_factory=dict)
-    security_groups: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()  # names
+    security_group_ids: tuple[str, ...] = ()
     profile: str | None = None  # name of the instance profile
     tags_in_metadata: bool = False
     token_required: bool = True
     target_state: str = "InService"  # or Terminated, as autoscaling/target-lifecycle-state
+
+    @property
+    def machine_id(self) -> str:
+        return self.id
+
+    @property
+    def address(self) -> IPv4Address:
+        return self.private_ip
 
     @property
     def hostname(self) -> str:
@@ -63,7 +77,39 @@ def instances() -> Iterator[InstanceView]:
 
 
 def by_address(address: str) -> InstanceView | None:
-    return next((i for i in instances() if str(i.private_ip) == address), None)
+    """The instance that has the private address."""
+    with MOTO:
+        return next((i for i in instances() if str(i.private_ip) == address), None)
+
+
+def subnet_ids() -> set[str]:
+    """Every subnet that exists."""
+    return {s.id for _, ec2 in backends("ec2") for z in ec2.subnets.values() for s in z.values()}
+
+
+def security_groups(members: Mapping[str, Iterable[IPv4Address]]) -> dict[str, Group]:
+    """Every security group; `members` are the addresses of those that are attached to it."""
+    return {
+        group.id: Group(
+            group.id,
+            ingress=tuple(_rule(r) for r in group.ingress_rules),
+            egress=tuple(_rule(r) for r in group.egress_rules),
+            members=frozenset(members.get(group.id, ())),
+        )
+        for _, ec2 in backends("ec2")
+        for by_id in ec2.groups.values()
+        for group in by_id.values()
+    }
+
+
+def _rule(rule: Any) -> Rule:
+    return Rule(
+        protocol=rule.ip_protocol,
+        first_port=rule.from_port,
+        last_port=rule.to_port,
+        cidr=rule.ip_range.get("CidrIp"),
+        group=rule.source_group.get("GroupId"),
+    )
 
 
 def launch_template_data(ec2: Any, instance: Any) -> dict[str, Any]:
@@ -100,7 +146,8 @@ def _view(ec2: Any, region: str, instance: Any) -> InstanceView:
         vpc=IPv4Network(vpc.cidr_block),
         user_data=_decode(instance.user_data),
         tags={t["key"]: t["value"] for t in instance.get_tags()},
-        security_groups=tuple(g.name for g in instance.security_groups if hasattr(g, "name")),
+        security_groups=tuple(g.name for g in instance.security_groups),
+        security_group_ids=tuple(g.id for g in instance.security_groups),
         profile=_profile(instance.iam_instance_profile or template.get("IamInstanceProfile")),
         tags_in_metadata=options.get("InstanceMetadataTags") == "enabled",
         token_required=options.get("HttpTokens", "required") == "required",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lab.moto_patches import addresses, database, groups, groups_api, launch_templates, refresh_api
+from lab.moto_patches import (
+    addresses,
+    database,
+    groups,
+    groups_api,
+    launch_templates,
+    readback,
+    refresh_api,
+)
 
 Setter = Callable[[Any, str, Any], None]
 
@@ -15,5 +23,5 @@ def apply(put: Setter = setattr) -> None:
 
     `put` sets an attribute; tests give one that is undone.
     """
-    for patch in (addresses, launch_templates, groups, groups_api, refresh_api, database):
+    for patch in (addresses, launch_templates, groups, groups_api, refresh_api, readback, database):
         patch.apply(put)

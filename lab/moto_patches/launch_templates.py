@@ -1,6 +1,7 @@
-"""Launch template versions after the first keep their user data.
+"""Launch template versions say what was asked for, so that a second plan is empty.
 
-moto 5.2 stores it as a plain string there, and fails with an assertion when a group launches.
+moto 5.2 keeps the user data of later versions as a plain string, and fails with an assertion when a
+group launches from one; and it counts the tags of the template itself to those for instances.
 """
 
 from __future__ import annotations
@@ -17,5 +18,19 @@ def user_data(version: LaunchTemplateVersion) -> Base64EncodedString | None:
     return Base64EncodedString(data) if isinstance(data, str) else data
 
 
+def without_own_tags(data: dict[str, Any]) -> dict[str, Any]:
+    """Launch template data without what it has no room for: tags of the template."""
+    tags = [t for t in data.pop("TagSpecifications", []) if t["ResourceType"] != "launch-template"]
+    return data | ({"TagSpecifications": tags} if tags else {})
+
+
 def apply(put: Callable[[Any, str, Any], None]) -> None:
+    create = LaunchTemplateVersion.__init__
+
+    def init(
+        self: LaunchTemplateVersion, template: Any, number: int, data: Any, description: str
+    ) -> None:
+        create(self, template, number, without_own_tags(data), description)
+
+    put(LaunchTemplateVersion, "__init__", init)
     put(LaunchTemplateVersion, "user_data", property(user_data))

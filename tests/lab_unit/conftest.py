@@ -74,8 +74,7 @@ def tick(now: float | None = None) -> None:
 @pytest.fixture(scope="session")
 def clients() -> dict[str, Any]:
     """boto3 clients, made once; moto intercepts them while it is switched on."""
-    options = {"aws_access_key_id": "x", "aws_secret_access_key": "x", "region_name": REGION}
-    session = boto3.session.Session(**options)
+    session = boto3.session.Session("x", "x", region_name=REGION)
     return {s: session.client(s) for s in ("ec2", "autoscaling", "rds", "secretsmanager")}
 
 

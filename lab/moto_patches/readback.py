@@ -1,0 +1,33 @@
+"""Attributes that moto takes but does not give back, which Terraform then wants to set again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.autoscaling.models import FakeScalingPolicy
+from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.rds.models import DBParameterGroup
+
+
+def description(rule: SecurityGroupRule) -> str | None:
+    """Also of a rule whose other side is a security group."""
+    return rule.ip_range.get("Description") or rule.source_group.get("Description")
+
+
+def apply(put: Callable[[Any, str, Any], None]) -> None:
+    create = FakeScalingPolicy.__init__
+    update = DBParameterGroup.update_parameters
+
+    def init(self: Any, *arguments: Any, **options: Any) -> None:
+        create(self, *arguments, **options)
+        self.enabled = True
+        self.predictive_scaling_configuration = self.predictive_scaling_configuration or None
+
+    def update_parameters(self: Any, new_parameters: Iterable[dict[str, Any]]) -> None:
+        """What a user has set is told from defaults by its source."""
+        update(self, [{**parameter, "Source": "user"} for parameter in new_parameters])
+
+    put(FakeScalingPolicy, "__init__", init)
+    put(DBParameterGroup, "update_parameters", update_parameters)
+    put(SecurityGroupRule, "description", property(description))
