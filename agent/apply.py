@@ -33,6 +33,7 @@ def apply(
     places: Places = Places(),
     rpc: Callable[..., str] = kamcmd.rpc,
     sleep: Callable[[float], None] = time.sleep,
+    attempts: int = ATTEMPTS,
 ) -> bool:
     """Hand the rendered list `name` to Kamailio; False when it has it already.
 
@@ -54,7 +55,7 @@ def apply(
             return False
         kind.check(text)
         write(places.live / name, text)
-        _hand_over(name, text, rpc, sleep)
+        _hand_over(name, text, rpc, sleep, attempts)
         write(places.applied / name, digest)
     log.info("list applied", list=name, lines=text.count("\n"))
     return True
@@ -83,14 +84,18 @@ def repeat(name: str, places: Places = Places(), rpc: Callable[..., str] = kamcm
 
 
 def _hand_over(
-    name: str, text: str, rpc: Callable[..., str], sleep: Callable[[float], None]
+    name: str,
+    text: str,
+    rpc: Callable[..., str],
+    sleep: Callable[[float], None],
+    attempts: int,
 ) -> None:
     """Again after a pause: Kamailio refuses while another reload is under way."""
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, attempts + 1):
         try:
             reply = LISTS[name].hand_over(text, rpc)
         except RpcFailed as error:
-            if attempt == ATTEMPTS:
+            if attempt == attempts:
                 raise
             log.warning("reload repeated", list=name, error=error)
         else:

@@ -72,9 +72,12 @@ def maintenance(arguments: argparse.Namespace) -> int:
 
 
 def _consul(config: Config) -> LocalConsul:
+    from agent import server
     from agent.local_consul import LocalConsul
 
-    return LocalConsul(config.ports.consul_http, config.service)
+    # On a tenant's instance the Consul agent itself has the tenant's token for local callers.
+    token = None if config.service else server.tokens()["management"]
+    return LocalConsul(config.ports.consul_http, config.service, token)
 
 
 def _daemon() -> Daemon:

@@ -30,6 +30,10 @@ class Kind(StrEnum):
     def runs_kamailio(self) -> bool:
         return self in (Kind.SBC, Kind.ROUTER)
 
+    @property
+    def carries_calls(self) -> bool:
+        return self.runs_kamailio or self is Kind.RTP
+
 
 class Ports(Model):
     """Ports of the instance's services."""
@@ -51,6 +55,7 @@ class Secrets(Model):
 
     consul_agent: str
     consul_server: str | None = None
+    consul_tenant: str | None = None
     router_confd: str | None = None
 
 

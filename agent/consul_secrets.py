@@ -21,6 +21,8 @@ from agent.write import write
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+Value = dict[str, Any]
+Tokens = dict[str, str]
 USER = "consul"
 GOSSIP_KEY_BYTES = 32
 
@@ -34,6 +36,7 @@ def new_server_secret(deployment: str) -> dict[str, Any]:
         "ca_certificate": authority.certificate,
         "ca_key": authority.key,
         "management_token": str(uuid.uuid4()),
+        "operator_token": str(uuid.uuid4()),
     }
 
 
@@ -50,18 +53,30 @@ def write_all(config: Config, instance: Facts) -> None:
     client = aws.client("secretsmanager", config.region)
     try:
         if config.kind is Kind.CONSUL:
-            value = _of_server(client, config, instance)
+            value, tokens = _of_server(client, config, instance)
         else:
-            value = secrets.read(client, config.secrets.consul_agent)
-        text = json.dumps({"encrypt": value["gossip_key"]})
+            value, tokens = _of_tenant(client, config)
+        text = json.dumps({"encrypt": value["gossip_key"], "acl": {"tokens": tokens}})
         write(paths.CONSUL_TLS / "ca.pem", value["ca_certificate"], mode=0o400, owner=USER)
         write(paths.CONSUL / "secrets.json", text, mode=0o400, owner=USER)
     except KeyError as error:
         raise AgentError(f"secret of Consul: key {error} is absent") from None
 
 
-def _of_server(client: SecretsManagerClient, config: Config, instance: Facts) -> dict[str, Any]:
-    """Make what the servers own, then return the agents' secret."""
+def _of_tenant(client: SecretsManagerClient, config: Config) -> tuple[Value, Tokens]:
+    """The agents' secret, and the tenant's token for whatever happens on this machine."""
+    name = config.secrets.consul_tenant
+    if name is None:
+        raise AgentError("secrets.consul_tenant: required on a tenant's instance, but absent")
+    value = secrets.read(client, config.secrets.consul_agent)
+    token = secrets.read(client, name)["token"]
+    return value, {"agent": token, "default": token}
+
+
+def _of_server(
+    client: SecretsManagerClient, config: Config, instance: Facts
+) -> tuple[Value, Tokens]:
+    """Make what the servers own; the agents' secret, and the servers' tokens."""
     from agent import pki
 
     name = config.secrets.consul_server
@@ -75,4 +90,11 @@ def _of_server(client: SecretsManagerClient, config: Config, instance: Facts) ->
     server = pki.issue_server(authority, config.deployment, instance.private_ip)
     write(paths.CONSUL_TLS / "server.pem", server.certificate, mode=0o400, owner=USER)
     write(paths.CONSUL_TLS / "server-key.pem", server.key, mode=0o400, owner=USER)
-    return value
+    management, operator = own["management_token"], own["operator_token"]
+    text = json.dumps({"management": management, "operator": operator})
+    write(paths.CONSUL_TOKENS, text, mode=0o400, owner="c4")
+    return value, {
+        "initial_management": management,
+        "agent": management,
+        "default": operator,
+    }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from agent import active, apply, aws, confd, health, log, metrics, paths
 from agent.config import Config, Kind
 from agent.drain import Drain
 from agent.errors import AgentError
+from agent.every import Every
 from agent.facts import Facts
 from agent.hooks import Hooks
 from agent.imds import Imds
@@ -18,32 +18,14 @@ from agent.local_consul import LocalConsul
 TICK_S = 2.0
 CREDENTIALS_INTERVAL_S = 300.0
 PEERS_INTERVAL_S = 5.0
+SERVER_INTERVAL_S = 5.0
 LIFECYCLE = "autoscaling/target-lifecycle-state"
 SPOT = "spot/instance-action"
 PURCHASE = "instance-life-cycle"
 
 
-@dataclass
-class Every:
-    """A step that is due at most every `interval_s`; its errors are logged, not raised."""
-
-    interval_s: float
-    step: Callable[[], None]
-    _due: float = field(default=0.0, init=False)
-
-    def run(self, now: float) -> None:
-        """Run the step when it is due."""
-        if now < self._due:
-            return
-        self._due = now + self.interval_s
-        try:
-            self.step()
-        except AgentError as error:
-            log.warning("step failed", step=self.step.__name__, error=error)
-
-
 class Daemon:
-    """Everything that is done while the instance lives, in one thread that mostly sleeps."""
+    """Everything that is done while the instance lives, in threads that mostly sleep."""
 
     def __init__(self, config: Config, facts: Facts, imds: Imds, consul: LocalConsul) -> None:
         self._config = config
@@ -53,27 +35,24 @@ class Daemon:
         self._launched = False
         self._spot: bool | None = None
         self._refused: dict[str, str] = {}
+        self._drained = False
 
     def run(self) -> None:
-        """Serve until the group wants the instance to stop; then drain, and serve on."""
+        """Serve until the group wants the instance to stop; serve on while it drains."""
         health.HealthServer(
             self._config.ports.agent, health.probes_of(self._config, self._facts)
         ).start()
-        steps = [Every(TICK_S, self._launch), Every(TICK_S, self._lists)]
-        if self._config.service is not None:
-            steps.append(Every(metrics.INTERVAL_S, self._metrics))
-        if self._config.kind.runs_kamailio:
-            steps.append(Every(PEERS_INTERVAL_S, self._peers))
-        if self._config.kind is Kind.CONFD:
-            steps.append(Every(CREDENTIALS_INTERVAL_S, self._credentials))
+        steps = self._steps()
+        launch = Every(TICK_S, self._launch)
         while not self._stopping():
-            now = time.monotonic()
-            for step in steps:
-                step.run(now)
-            time.sleep(TICK_S)
-        self.drain()
-        while True:  # the machine is switched off; until then others may ask for our health
-            time.sleep(3600)
+            self._tick([launch, *steps])
+        draining = threading.Thread(target=self.drain, name="drain")
+        draining.start()
+        while draining.is_alive():
+            self._tick(steps)
+        if not self._drained:
+            raise SystemExit("the drain broke off")  # systemd starts us again, and we go on
+        threading.Event().wait()  # the machine is switched off any moment
 
     def drain(self) -> None:
         """Drain the instance and complete the terminating hook."""
@@ -85,6 +64,27 @@ class Daemon:
             limit_s=config.drain_s,
             active_calls=lambda: active.bound(config, self._facts),
         ).run()
+        self._drained = True
+
+    def _steps(self) -> list[Every]:
+        kind = self._config.kind
+        steps = [Every(TICK_S, self._lists)]
+        if kind.runs_kamailio:
+            steps.append(Every(PEERS_INTERVAL_S, self._peers))
+        if kind.carries_calls:
+            steps.append(Every(metrics.INTERVAL_S, self._metrics))
+        if kind is Kind.CONFD:
+            steps.append(Every(CREDENTIALS_INTERVAL_S, self._credentials))
+        if kind is Kind.CONSUL:
+            steps.append(Every(SERVER_INTERVAL_S, self._lead))
+        return steps
+
+    @staticmethod
+    def _tick(steps: list[Every]) -> None:
+        now = time.monotonic()
+        for step in steps:
+            step.run(now)
+        time.sleep(TICK_S)
 
     def _stopping(self) -> bool:
         """True when the group, or the end of a spot instance, wants this instance gone."""
@@ -115,7 +115,7 @@ class Daemon:
             if self._refused.get(name) == digest:
                 continue
             try:
-                apply.apply(name)
+                apply.apply(name, attempts=1)
             except apply.RpcFailed as error:
                 log.warning("list not applied", list=name, error=error)
             except (apply.ListRefused, AgentError) as error:
@@ -136,6 +136,12 @@ class Daemon:
 
     def _credentials(self) -> None:
         confd.write_credentials(self._config)
+
+    def _lead(self) -> None:
+        """What one of the Consul servers does for all: their leader."""
+        from agent import server
+
+        server.lead(self._config, self._facts, self._consul.api)
 
     def _hooks(self) -> Hooks:
         return Hooks(aws.client("autoscaling", self._config.region), self._config, self._facts)

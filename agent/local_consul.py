@@ -19,28 +19,28 @@ class LocalConsul:
     """Client of the local agent for one service, or for none on a Consul server."""
 
     def __init__(self, port: int, service: str | None, token: str | None = None) -> None:
-        self._api: Any = Consul(host=LOOPBACK, port=port, token=token)
+        self.api: Any = Consul(host=LOOPBACK, port=port, token=token)
         self._service = service
 
     def passing(self) -> bool:
         """True when every check of the own service passes; on a server, when a leader is known."""
-        with _one_line("checks"):
+        with one_line("checks"):
             if self._service is None:
-                return bool(self._api.status.leader())
+                return bool(self.api.status.leader())
             checks = self._own_checks()
         return bool(checks) and all(check["Status"] == "passing" for check in checks)
 
     def registered(self) -> bool:
         """True when the agent knows the own service."""
-        with _one_line("services"):
-            return self._service is None or self._service in self._api.agent.services()
+        with one_line("services"):
+            return self._service is None or self._service in self.api.agent.services()
 
     def maintenance(self, enable: bool, reason: str) -> None:
         """Take the service out of every list, or put it back."""
         if self._service is not None:
-            with _one_line("maintenance"):
+            with one_line("maintenance"):
                 # The API wants the word in lower case; Python's bool would be sent as "True".
-                self._api.agent.service.maintenance(
+                self.api.agent.service.maintenance(
                     self._service, "true" if enable else "false", reason
                 )
 
@@ -48,32 +48,33 @@ class LocalConsul:
         """True when the service is in maintenance."""
         if self._service is None:
             return False
-        with _one_line("checks"):
-            return f"_service_maintenance:{self._service}" in self._api.agent.checks()
+        with one_line("checks"):
+            return f"_service_maintenance:{self._service}" in self.api.agent.checks()
 
     def deregister(self) -> None:
         """Remove the service from the agent and from the catalogue."""
         if self._service is not None:
-            with _one_line("deregistration"):
-                self._api.agent.service.deregister(self._service)
+            with one_line("deregistration"):
+                self.api.agent.service.deregister(self._service)
 
     def leave(self) -> None:
         """Leave the cluster; the agent's process ends."""
-        with _one_line("leave"):
-            self._api.agent.leave()
+        with one_line("leave"):
+            self.api.agent.leave()
 
     def reload(self) -> None:
         """Read the configuration again; registers the service anew."""
-        with _one_line("reload"):
-            self._api.agent.reload()
+        with one_line("reload"):
+            self.api.agent.reload()
 
     def _own_checks(self) -> list[dict[str, Any]]:
-        checks: dict[str, dict[str, Any]] = self._api.agent.checks()
+        checks: dict[str, dict[str, Any]] = self.api.agent.checks()
         return [check for check in checks.values() if check["ServiceID"] == self._service]
 
 
 @contextmanager
-def _one_line(what: str) -> Iterator[None]:
+def one_line(what: str) -> Iterator[None]:
+    """Turn what Consul refuses, and what the network loses, into an `AgentError` of one line."""
     try:
         yield
     except (ConsulException, requests.RequestException) as error:

@@ -11,6 +11,7 @@ INITIAL_LISTS: Final = Path("/etc/c4/initial")  # Kamailio lists before the firs
 RUN: Final = Path("/run/c4")  # tmpfs; made by /etc/tmpfiles.d/c4.conf
 FACTS: Final = RUN / "facts.json"  # instance.json and the public address
 SECRETS: Final = RUN / "secrets"
+CONSUL_TOKENS: Final = SECRETS / "consul.json"  # on Consul servers, for the agent
 CONSUL: Final = RUN / "consul"  # second configuration directory of the Consul agent
 CONSUL_TLS: Final = CONSUL / "tls"
 KAMAILIO: Final = RUN / "kamailio"  # live lists and local.cfg

@@ -26,6 +26,7 @@ class InstanceContext:
     check_path: str  # of the agent's local health endpoint
     consul_servers: int
     join_tag: str
+    node_prefix: str  # of the Consul node's name; the rest is the instance id
     ports: Ports
     agent_port: int
     serf_port: int
@@ -50,6 +51,7 @@ class InstanceContext:
             check_path=_CHECK_PATH[tier],
             consul_servers=deployment.consul.servers,
             join_tag=facts.TAG_CONSUL,
+            node_prefix=facts.node_prefix(tenant.name),
             ports=ports(),
             agent_port=facts.AGENT_METRICS_PORT,
             serf_port=facts.CONSUL_SERF_PORT,
@@ -72,6 +74,7 @@ class InstanceContext:
             check_path="",
             consul_servers=deployment.consul.servers,
             join_tag=facts.TAG_CONSUL,
+            node_prefix=facts.node_prefix(facts.CONSUL_SERVER),
             ports=ports(),
             agent_port=facts.AGENT_METRICS_PORT,
             serf_port=facts.CONSUL_SERF_PORT,
@@ -133,7 +136,8 @@ def agent_config(
         public_address=tier.has_public_address,
         ports=ports(),
         secrets=Secrets(
-            consul_agent=facts.secret_name(name, "consul", "agent"),
+            consul_agent=facts.secret_name(name, facts.CONSUL_SERVER, "agent"),
+            consul_tenant=facts.secret_name(name, tenant.name, facts.CONSUL_SERVER),
             router_confd=facts.secret_name(name, tenant.name, tier) if confd else None,
         ),
         database=Database(instance=facts.resource_name(name, tenant.name), name=facts.DATABASE_NAME)
@@ -161,8 +165,8 @@ def consul_server_config(deployment: Deployment) -> Config:
         public_address=False,
         ports=ports(),
         secrets=Secrets(
-            consul_agent=facts.secret_name(name, "consul", "agent"),
-            consul_server=facts.secret_name(name, "consul", "server"),
+            consul_agent=facts.secret_name(name, facts.CONSUL_SERVER, "agent"),
+            consul_server=facts.secret_name(name, facts.CONSUL_SERVER, "server"),
         ),
         hook_launching=facts.HOOK_LAUNCHING,
         hook_terminating=facts.HOOK_TERMINATING,

@@ -95,6 +95,14 @@ def service_name(tenant: str, tier: Tier) -> str:
     return f"{tenant}-{tier}"
 
 
+def node_prefix(owner: str) -> str:
+    """Prefix of the Consul node names of a tenant, or of the servers: `acme--`.
+
+    No name contains two hyphens in a row, so no tenant's prefix is part of another's.
+    """
+    return f"{owner}--"
+
+
 def record_route_name(tenant: str, tier: Tier) -> str:
     """Logical host of a tier in Record-Route headers, e.g. `router.acme.c4.internal`.
 

@@ -32,7 +32,7 @@ EVERYBODY = {
 ADDRESS = {"ec2:AssociateAddress", "ec2:DescribeAddresses"}
 CREATE = {"secretsmanager:PutSecretValue", "kms:GenerateDataKey"}
 ROLES = {
-    CONSUL_SERVER: EVERYBODY | CREATE,
+    CONSUL_SERVER: EVERYBODY | CREATE | {"secretsmanager:ListSecrets"},
     Tier.SBC: EVERYBODY | ADDRESS,
     Tier.ROUTER: EVERYBODY,
     Tier.RTP: EVERYBODY | ADDRESS,

@@ -1,0 +1,155 @@
+"""Can a tenant's instance do its work in Consul, and nothing to another tenant's?"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from consul.exceptions import ACLPermissionDenied, ConsulException
+
+from agent import acl, server
+from agent.acl import AccessControl
+from agent.local_consul import LocalConsul
+from tests.agent.consul_server import MANAGEMENT, Server, consul_server
+
+DEPLOYMENT = "demo"
+OPERATOR = str(uuid.uuid4())
+
+
+@pytest.fixture(scope="module")
+def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("consul")
+    with consul_server(directory, "acme--i-0123456789abcdef0") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(aws: str) -> Any:
+    return boto3.client("secretsmanager", region_name=aws)
+
+
+def _control(consul: Server, client: Any) -> AccessControl:
+    return AccessControl(consul.api(), client, DEPLOYMENT, OPERATOR)
+
+
+@pytest.fixture(scope="module")
+def tokens(consul: Server, client: Any) -> dict[str, str]:
+    """Token of each tenant, as its instances read it."""
+    names = {tenant: f"c4/{DEPLOYMENT}/{tenant}/consul" for tenant in ("acme", "acme-2")}
+    for name in (*names.values(), f"c4/{DEPLOYMENT}/acme/elsewhere", "c4/other/acme/consul"):
+        client.create_secret(Name=name)
+    _control(consul, client).reconcile()
+    return {
+        tenant: json.loads(client.get_secret_value(SecretId=name)["SecretString"])["token"]
+        for tenant, name in names.items()
+    }
+
+
+def test_a_tenant_registers_its_services_and_takes_them_out(
+    consul: Server, tokens: dict[str, str]
+) -> None:
+    api = consul.api(tokens["acme"])
+    for service in ("acme-sbc", "acme-router", "acme-rtp", "acme-router-confd"):
+        assert api.agent.service.register(service, service_id=service, address="10.40.0.4")
+    local = LocalConsul(consul.http_port, "acme-router", tokens["acme"])
+    local.maintenance(True, "test")
+    assert local.in_maintenance()
+    assert not local.passing()
+    local.maintenance(False, "")
+    assert not local.in_maintenance()
+    local.deregister()
+    assert not local.registered()
+
+
+def test_a_tenant_cannot_register_a_service_of_another(
+    consul: Server, tokens: dict[str, str]
+) -> None:
+    """Not even of one whose name begins like its own."""
+    for tenant, other in (("acme", "acme-2-router"), ("acme-2", "acme-router")):
+        with pytest.raises(ACLPermissionDenied):
+            consul.api(tokens[tenant]).agent.service.register(other, address="10.40.0.66")
+
+
+def test_a_tenant_does_not_see_another(consul: Server, tokens: dict[str, str]) -> None:
+    consul.api().agent.service.register("acme-2-sbc", address="10.40.0.9")
+    _, own = consul.api(tokens["acme"]).catalog.services()
+    assert "acme-sbc" in own
+    assert "acme-2-sbc" not in own
+    _, found = consul.api(tokens["acme"]).health.service("acme-2-sbc")
+    assert found == []
+
+
+def test_a_tenant_cannot_touch_another_tenants_node(consul: Server, tokens: dict[str, str]) -> None:
+    """The test's server is a node of acme: its agent obeys acme, and not acme-2."""
+    assert consul.api(tokens["acme"]).agent.reload()
+    with pytest.raises(ACLPermissionDenied):
+        consul.api(tokens["acme-2"]).agent.reload()
+    for node, status in (("acme--i-1", 200), ("acme-2--i-1", 403), ("consul--i-1", 403)):
+        answer = requests.put(  # py-consul sends a field that Consul does not know
+            f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
+            json={"Node": node, "Address": "10.40.0.66"},
+            headers={"X-Consul-Token": tokens["acme"]},
+            timeout=5,
+        )
+        assert answer.status_code == status, node
+
+
+@pytest.mark.parametrize("tenant", ["acme", "acme-2"])
+def test_a_tenant_cannot_make_tokens(consul: Server, tokens: dict[str, str], tenant: str) -> None:
+    with pytest.raises(ACLPermissionDenied):
+        consul.api(tokens[tenant]).acl.token.create(policies_name=["global-management"])
+
+
+def test_nobody_without_a_token_sees_anything(consul: Server) -> None:
+    _, services = consul.api(None).catalog.services()
+    assert services == {}
+
+
+def test_an_operator_on_a_server_reads_all_and_writes_nothing(
+    consul: Server, tokens: dict[str, str]
+) -> None:
+    assert tokens
+    _, services = consul.api(OPERATOR).catalog.services()
+    assert {"consul", "acme-sbc"} <= services.keys()
+    with pytest.raises(ACLPermissionDenied):
+        consul.api(OPERATOR).agent.service.register("acme-sbc", address="10.40.0.66")
+
+
+def test_reconciling_again_changes_nothing(
+    consul: Server, client: Any, tokens: dict[str, str]
+) -> None:
+    before = consul.api().acl.token.list(), consul.api().acl.policy.list()
+    _control(consul, client).reconcile()
+    assert (consul.api().acl.token.list(), consul.api().acl.policy.list()) == before
+    name = f"c4/{DEPLOYMENT}/acme/consul"
+    value = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
+    assert value == {"token": tokens["acme"]}
+
+
+def test_a_token_that_consul_lost_is_made_again(
+    consul: Server, client: Any, tokens: dict[str, str]
+) -> None:
+    consul.api().acl.token.delete(acl.accessor(tokens["acme-2"]))
+    with pytest.raises(ConsulException):
+        consul.api(tokens["acme-2"]).acl.token.read_self()
+    _control(consul, client).reconcile()
+    assert consul.api(tokens["acme-2"]).acl.token.read_self()["Description"] == "tenant-acme-2"
+
+
+def test_only_secrets_of_tenants_of_this_deployment_become_tokens(
+    consul: Server, tokens: dict[str, str], client: Any
+) -> None:
+    assert tokens
+    for name in (f"c4/{DEPLOYMENT}/acme/elsewhere", "c4/other/acme/consul"):
+        with pytest.raises(client.exceptions.ResourceNotFoundException):
+            client.get_secret_value(SecretId=name)
+
+
+def test_the_leader_knows_that_it_leads(consul: Server) -> None:
+    assert server.leads(consul.api(MANAGEMENT), "127.0.0.1")
+    assert not server.leads(consul.api(MANAGEMENT), "10.40.64.5")
