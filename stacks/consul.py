@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from cdktf import TerraformOutput, TerraformStack
 from constructs import Construct
 
+from c4 import ports
 from c4.instances import permissions
 from c4.instances.group import Capacity, InstanceGroup, Lifecycle
 from c4.instances.image import MachineImage
 from c4.instances.launch_template import LaunchTemplate
 from c4.instances.role import InstanceRole
-from c4.instances.security_group import ANYWHERE, HTTPS, Port, SecurityGroup
+from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.secret import Secret
 from c4.stack import DeploymentStack
 from rendering import user_data
 from settings.facts import (
-    CONSUL_RPC_PORT,
-    CONSUL_SERF_PORT,
     CONSUL_SERVER,
     TAG_CONSUL,
     TAG_DEPLOYMENT,
@@ -62,12 +61,10 @@ class ConsulStack(DeploymentStack):
     def _security_groups(self) -> None:
         self.members = self._security_group("members", "Every instance that runs a Consul agent")
         self.servers = self._security_group("servers", "Consul servers")
-        for protocol in ("tcp", "udp"):
-            gossip = Port(protocol, CONSUL_SERF_PORT)
-            self.members.reach(self.members, gossip, "gossip among all Consul agents")
-        rpc = Port("tcp", CONSUL_RPC_PORT)
-        self.members.reach(self.servers, rpc, "Consul agents to Consul servers")
-        self.members.allow_to(ANYWHERE, HTTPS, "APIs of AWS")
+        for port in ports.CONSUL_GOSSIP:
+            self.members.reach(self.members, port, "gossip among all Consul agents")
+        self.members.reach(self.servers, ports.CONSUL_RPC, "Consul agents to Consul servers")
+        self.members.allow_to(ANYWHERE, ports.HTTPS, "APIs of AWS")
 
     def _security_group(self, part: str, purpose: str) -> SecurityGroup:
         return SecurityGroup(

@@ -12,18 +12,18 @@ from __future__ import annotations
 from cdktf import Fn, TerraformOutput
 from constructs import Construct
 
+from c4 import ports
 from c4.image.assets import PAYLOAD, Assets
 from c4.image.builder import Builder
 from c4.image.component import ProvisioningComponent
 from c4.image.pipeline import Pipeline
-from c4.instances.security_group import ANYWHERE, HTTPS, Port, SecurityGroup
+from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.stack import DeploymentStack
 from settings.facts import TAG_DEPLOYMENT, Segment, resource_name
 from settings.models import Deployment
 from stacks.network import NetworkStack
 
 STACK = "image"
-HTTP = Port("tcp", 80)
 
 
 class ImageStack(DeploymentStack):
@@ -39,8 +39,8 @@ class ImageStack(DeploymentStack):
         firewall = SecurityGroup(
             self, "firewall", name=name, purpose="Build of the machine image", vpc_id=ids.vpc_id
         )
-        firewall.allow_to(ANYWHERE, HTTPS, "APIs of AWS")
-        firewall.allow_to(ANYWHERE, HTTP, "Debian's mirrors; packages are signed")
+        firewall.allow_to(ANYWHERE, ports.HTTPS, "APIs of AWS")
+        firewall.allow_to(ANYWHERE, ports.HTTP, "Debian's mirrors; packages are signed")
         builder = Builder(
             self,
             "builder",

@@ -7,53 +7,20 @@ from collections.abc import Sequence
 from cdktf import TerraformOutput
 from constructs import Construct
 
+from c4 import ports
 from c4.database import Database
 from c4.instances import permissions
 from c4.instances.image import MachineImage
-from c4.instances.security_group import ANYWHERE, Port, SecurityGroup
+from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.policy import Statement
 from c4.secret import Secret
 from c4.stack import DeploymentStack
 from c4.tier import TierGroup
 from rendering import user_data
-from settings.facts import (
-    CONFD_API_PORT,
-    CONFD_KAMAILIO_PORT,
-    CONSUL_SERVER,
-    DMQ_PORT,
-    KAMAILIO_HTTP_PORT,
-    POSTGRES_PORT,
-    RTP_PORT_MAX,
-    RTP_PORT_MIN,
-    RTPENGINE_HTTP_PORT,
-    RTPENGINE_NG_PORT,
-    SIP_INTERNAL_PORT,
-    SIP_PORT,
-    SIPS_PORT,
-    Segment,
-    Tier,
-    resource_name,
-    secret_name,
-)
+from settings.facts import CONSUL_SERVER, Segment, Tier, resource_name, secret_name
 from settings.models import Deployment, Tenant
 from stacks.consul import ConsulStack
 from stacks.network import NetworkStack
-
-SIP = (Port("udp", SIP_PORT), Port("tcp", SIP_PORT), Port("tcp", SIPS_PORT))
-SIP_ELSEWHERE = (Port("udp", 1024, 65535), Port("tcp", 1024, 65535))  # carriers choose theirs
-SIP_INTERNAL = Port("udp", SIP_INTERNAL_PORT)
-DMQ = Port("udp", DMQ_PORT)
-NG_CONTROL = Port("udp", RTPENGINE_NG_PORT)
-RTP = Port("udp", RTP_PORT_MIN, RTP_PORT_MAX)
-RTP_ELSEWHERE = Port("udp", 1024, 65535)
-LOOKUP = Port("tcp", CONFD_KAMAILIO_PORT)
-API = Port("tcp", CONFD_API_PORT)
-POSTGRES = Port("tcp", POSTGRES_PORT)
-METRICS = {
-    Tier.SBC: Port("tcp", KAMAILIO_HTTP_PORT),
-    Tier.ROUTER: Port("tcp", KAMAILIO_HTTP_PORT),
-    Tier.RTP: Port("tcp", RTPENGINE_HTTP_PORT),
-}
 
 
 class TenantStack(DeploymentStack):
@@ -91,28 +58,28 @@ class TenantStack(DeploymentStack):
     def _call_path(self) -> None:
         sbc, router, rtp = self.sbc.firewall, self.router.firewall, self.rtp.firewall
         router_confd, database = self.router_confd.firewall, self.database_firewall
-        for port in SIP:
+        for port in ports.SIP:
             sbc.allow_from(ANYWHERE, port, "SIP from carriers and PBXs")
-        for port in SIP_ELSEWHERE:
+        for port in ports.SIP_ELSEWHERE:
             sbc.allow_to(ANYWHERE, port, "SIP to carriers and PBXs")
-        sbc.reach(sbc, DMQ, "state shared by SBCs")
+        sbc.reach(sbc, ports.DMQ, "state shared by SBCs")
 
-        sbc.reach(router, SIP_INTERNAL, "calls to be routed")
-        router.reach(sbc, SIP_INTERNAL, "calls on their way out")
-        router.reach(router, DMQ, "state shared by routers")
+        sbc.reach(router, ports.SIP_INTERNAL, "calls to be routed")
+        router.reach(sbc, ports.SIP_INTERNAL, "calls on their way out")
+        router.reach(router, ports.DMQ, "state shared by routers")
 
-        router.reach(rtp, NG_CONTROL, "control of media")
-        rtp.allow_from(ANYWHERE, RTP, "media from carriers and PBXs")
-        rtp.allow_to(ANYWHERE, RTP_ELSEWHERE, "media to carriers and PBXs")
+        router.reach(rtp, ports.NG_CONTROL, "control of media")
+        rtp.allow_from(ANYWHERE, ports.RTP, "media from carriers and PBXs")
+        rtp.allow_to(ANYWHERE, ports.RTP_ELSEWHERE, "media to carriers and PBXs")
 
-        router.reach(router_confd, LOOKUP, "routing, authentication, call records")
+        router.reach(router_confd, ports.LOOKUP, "routing, authentication, call records")
         for source in self.tenant.api_sources:
-            router_confd.allow_from(source, API, "management API")
-        router_confd.reach(database, POSTGRES, "routing data")
+            router_confd.allow_from(source, ports.MANAGEMENT_API, "management API")
+        router_confd.reach(database, ports.POSTGRES, "routing data")
 
         for group in (self.sbc, self.router, self.rtp):
             for source in self.deployment.metrics_sources:
-                group.firewall.allow_from(source, METRICS[group.tier], "metrics")
+                group.firewall.allow_from(source, ports.METRICS[group.tier], "metrics")
 
     def _tier(
         self, tier: Tier, *, secrets: Sequence[Secret] = (), may: Sequence[Statement] = ()

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Literal
 
 from cdktf_cdktf_provider_aws.security_group import SecurityGroup as AwsSecurityGroup
 from cdktf_cdktf_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
 from cdktf_cdktf_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 from constructs import Construct
 
+from c4.ports import Port
+
 ANYWHERE = IPv4Network("0.0.0.0/0")
-
-
-@dataclass(frozen=True)
-class Port:
-    """A port, or a range of ports, of one protocol."""
-
-    protocol: Literal["tcp", "udp"]
-    first: int
-    last: int | None = None
-
-    @property
-    def end(self) -> int:
-        return self.first if self.last is None else self.last
-
-    def __str__(self) -> str:
-        ports = str(self.first) if self.end == self.first else f"{self.first}_{self.end}"
-        return f"{self.protocol}_{ports}"
-
-
-HTTPS = Port("tcp", 443)
 
 
 class SecurityGroup(Construct):

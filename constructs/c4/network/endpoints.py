@@ -8,7 +8,8 @@ from ipaddress import IPv4Network
 from cdktf_cdktf_provider_aws.vpc_endpoint import VpcEndpoint
 from constructs import Construct
 
-from c4.instances.security_group import HTTPS, SecurityGroup
+from c4 import ports
+from c4.instances.security_group import SecurityGroup
 from settings.models import InterfaceEndpoint
 
 
@@ -50,7 +51,7 @@ class Endpoints(Construct):
             purpose="Interface endpoints of AWS services",
             vpc_id=vpc_id,
         )
-        group.allow_from(vpc_cidr, HTTPS, "instances of the VPC")
+        group.allow_from(vpc_cidr, ports.HTTPS, "instances of the VPC")
         for service in services:
             VpcEndpoint(
                 self,
