@@ -32,7 +32,8 @@ from tests.router_confd.instance import Instance, free_port  # noqa: E402
 from tests.router_confd.postgres import Postgres  # noqa: E402
 
 SCRIPT = Path(__file__).with_name("router_confd.lua")
-CONNECTIONS = 32
+CONNECTIONS = 32  # as fast as it goes
+PACED_CONNECTIONS = 200  # so many that one slow answer hardly delays the next question
 FEW = 100  # the small run has so many times fewer DIDs
 RATIO_AIM = 0.5  # of the floor's throughput
 P99_AIM = 10.0  # milliseconds at LOAD
@@ -135,11 +136,12 @@ def _memory(pid: int) -> float:
 def load(url: str, size: Size, seconds: int, rate: float | None = None) -> Result:
     """Ask for `seconds`, as fast as it goes or at `rate` questions per second."""
     arguments = [str(size.tenants), str(size.trunks), str(size.dids)]
-    arguments.append("0" if rate is None else f"{1000 * CONNECTIONS / rate:.3f}")
+    connections = CONNECTIONS if rate is None else PACED_CONNECTIONS
+    arguments.append("0" if rate is None else f"{1000 * connections / rate:.3f}")
     command = [
         "wrk",
         "-t1",
-        f"-c{CONNECTIONS}",
+        f"-c{connections}",
         f"-d{seconds}s",
         "--latency",
         "-s",
@@ -187,12 +189,16 @@ def main(
         with serving(instance) as (start, memory):
             load(lookup, full, 2)
             rounds = [(load(floor, full, seconds), load(lookup, full, seconds)) for _ in range(3)]
-            ratio, best_floor, best = max((b.rate / a.rate, a, b) for a, b in rounds)
+            # The middle one: other work on the machine disturbs single rounds.
+            ratio, best_floor, best = sorted(
+                ((b.rate / a.rate, a, b) for a, b in rounds), key=lambda r: r[0]
+            )[1]
             paced = load(lookup, full, seconds, rate=LOAD * best.rate)
+            idle = load(floor, full, seconds, rate=LOAD * best.rate)
             _all_routed(base)
             _spot_check(lookup)
     independence = best.rate / small.rate
-    _report(full, best_floor, best, ratio, paced, independence, start, memory)
+    _report(full, best_floor, best, ratio, paced, idle, independence, start, memory)
     if check and (ratio < RATIO_AIM or paced.p99 > P99_AIM or independence < DID_AIM):
         raise typer.Exit(1)
 
@@ -214,7 +220,8 @@ def _spot_check(url: str) -> None:
 
 
 def _report(
-    size: Size, floor: Result, found: Result, ratio: float, paced: Result, independence: float,
+    size: Size, floor: Result, found: Result, ratio: float, paced: Result, idle: Result,
+    independence: float,
     start: float, memory: float,
 ) -> None:  # fmt: skip
     table = Table(
@@ -225,9 +232,10 @@ def _report(
         table.add_column(column)
     table.add_row("floor: the same server, a constant", f"{floor.rate:,.0f}/s", "")
     table.add_row("lookups", f"{found.rate:,.0f}/s", "")
-    table.add_row("ratio (best of three rounds)", f"{ratio:.2f}", f">= {RATIO_AIM}")
+    table.add_row("ratio (median of three rounds)", f"{ratio:.2f}", f">= {RATIO_AIM}")
     offered = f"p99 at {LOAD:.0%} load ({paced.rate:,.0f}/s)"
     table.add_row(offered, f"{paced.p99:.1f} ms", f"< {P99_AIM:.0f} ms")
+    table.add_row("p99 of the floor at the same load", f"{idle.p99:.1f} ms", "")
     table.add_row(f"against {FEW} times fewer DIDs", f"{independence:.2f}", f">= {DID_AIM}")
     table.add_row("start until it serves", f"{start:.1f} s", "")
     table.add_row("memory", f"{memory:.0f} MiB", "")

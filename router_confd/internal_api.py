@@ -15,6 +15,8 @@ from pydantic_core import to_json
 
 from router_confd import errors, metrics, routing, uacreg
 from router_confd.cdr import Incomplete
+from router_confd.crypto import Vault
+from router_confd.directory import Directory
 from router_confd.kamailio_auth import authenticate, authenticate_with_password
 from router_confd.schemas.kamailio import (
     AuthReply,
@@ -29,6 +31,8 @@ from router_confd.schemas.kamailio import (
 from router_confd.service import Service
 from router_confd.sources import Sources, sources
 
+PREFIX = "/1.0/kamailio"
+
 
 def app(service: Service) -> FastAPI:
     """Everything on the internal listener."""
@@ -38,9 +42,11 @@ def app(service: Service) -> FastAPI:
         max_body_size=errors.MAX_BODY,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     errors.install(result)
-    result.include_router(_kamailio(service))
+    _routing(result, service)
+    result.include_router(_others(service))
     result.include_router(status_router(service))
 
     @result.get("/metrics", response_class=PlainTextResponse, include_in_schema=False)
@@ -63,9 +69,7 @@ def status_router(service: Service) -> APIRouter:
     return router
 
 
-def _kamailio(service: Service) -> APIRouter:
-    router = APIRouter(prefix="/1.0/kamailio", tags=["kamailio"])
-
+def _routing(app: FastAPI, service: Service) -> None:
     async def route(request: Request) -> Response:
         """Where a call goes."""
         try:
@@ -74,27 +78,35 @@ def _kamailio(service: Service) -> APIRouter:
             raise RequestValidationError(errors.in_body(error)) from None
         with metrics.routing_seconds.time():
             directory = service.sync.directory()
-            auth: AuthReply | None = None
-            if body.auth:
-                question = AuthRequest(
-                    source_ip=body.source_ip,
-                    source_port=body.source_port,
-                    domain=body.domain,
-                    username=body.username,
-                )
-                auth = authenticate(directory, service.vault, question)
+            auth = _caller(directory, service.vault, body) if body.auth else None
             rtjson = routing.route(directory, service.vault, body, auth)
         metrics.routing_total.labels(_outcome(auth, rtjson)).inc()
         return _json({"auth": auth, "rtjson": rtjson})
 
-    router.add_api_route(
-        "/routing",
+    # Before the others, and not by a router of its own, which would be searched each time.
+    app.router.add_api_route(
+        f"{PREFIX}/routing",
         route,
         methods=["POST"],
         response_model=RoutingReply,
         openapi_extra=_body(RoutingRequest),
         route_class_override=DirectRoute,
+        tags=["kamailio"],
     )
+
+
+def _caller(directory: Directory, vault: Vault, body: RoutingRequest) -> AuthReply:
+    question = AuthRequest(
+        source_ip=body.source_ip,
+        source_port=body.source_port,
+        domain=body.domain,
+        username=body.username,
+    )
+    return authenticate(directory, vault, question)
+
+
+def _others(service: Service) -> APIRouter:
+    router = APIRouter(prefix=PREFIX, tags=["kamailio"])
 
     @router.post("/auth")
     async def authentication(body: AuthRequest) -> AuthReply:

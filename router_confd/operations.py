@@ -15,10 +15,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from router_confd import tenancy
+from router_confd.changes import Change, Values
 from router_confd.directory.sync import CHANNEL, SYNC
 from router_confd.errors import Duplicate, Invalid, in_body, validation_items
 from router_confd.models import Tenant
-from router_confd.resources import Change, Resource, Values
+from router_confd.resources import Resource
 from router_confd.schemas.base import Body
 from router_confd.service import Service
 from router_confd.tenancy import Principal

@@ -203,6 +203,7 @@ def test_cdr_is_not_stored_twice_when_its_file_outlives_it(
     cluster.one.start()
     eventually(lambda: not list(cluster.one.spool.glob("*.json")))
     assert [row["call_id"] for row in stored(shared)] == ["twice"]
+    assert not list((cluster.one.spool / "rejected").iterdir())
 
 
 def test_a_cdr_that_can_never_be_stored_holds_up_no_other(cluster: Cluster, shared: Site) -> None:

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.router_confd.conftest import new_database
-from tests.router_confd.instance import API_KEY, Instance
+from tests.router_confd.instance import API_KEY, Instance, Site
 from tests.router_confd.postgres import Postgres
 
 pytestmark = [pytest.mark.db, pytest.mark.slow]
@@ -32,6 +32,8 @@ OPENAPI = "/api/v1/openapi.json"
 def fuzzed(postgres: Postgres, instances: Callable[..., Instance]) -> Instance:
     """An instance on a database of its own: what is generated may be deleted again."""
     started: Instance = instances(postgres, new_database(postgres)).start()
+    for _ in range(3):
+        Site(started).add_did(None)  # something for small ids to hit
     return started
 
 
