@@ -82,6 +82,7 @@ class ConsulStack(DeploymentStack):
             TAG_ROLE: CONSUL_SERVER,
             TAG_CONSUL: self.deployment.deployment,
         }
+        role = self._role()
         template = LaunchTemplate(
             self,
             "template",
@@ -90,7 +91,7 @@ class ConsulStack(DeploymentStack):
             instance_type=settings.instance_type,
             disk_gb=settings.disk_gb,
             user_data=user_data.for_consul_server(self.deployment).encoded,
-            profile_arn=self._role().profile_arn,
+            profile_name=role.profile_name,
             security_group_ids=[self.members.id, self.servers.id],
             tags=tags,
             detailed_monitoring=self.deployment.detailed_monitoring,
@@ -100,6 +101,7 @@ class ConsulStack(DeploymentStack):
             "group",
             name=self.name,
             template=template,
+            role=role,
             subnet_ids=self.network.subnet_ids[Segment.INTERNAL],
             capacity=Capacity(settings.servers, settings.servers, settings.servers),
             lifecycle=LIFECYCLE,

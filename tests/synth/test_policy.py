@@ -99,7 +99,7 @@ def test_instances_need_imdsv2_and_have_no_key_pair(synthesized: Synthesized) ->
             "instance_metadata_tags": "enabled",
         }, where
         assert "key_name" not in template, where
-        assert template["iam_instance_profile"]["arn"], where
+        assert template["iam_instance_profile"]["name"], where
 
 
 def test_everything_stored_is_encrypted(synthesized: Synthesized) -> None:
@@ -261,6 +261,8 @@ def test_groups_answer_hooks_and_replace_step_by_step(synthesized: Synthesized) 
         assert preferences["checkpoint_percentages"][-1] == 100, where
         assert "latest_version" in group["launch_template"]["version"], where
         assert group["min_size"] >= 1, where
+        kinds = {name.split(".")[0] for name in group["depends_on"]}
+        assert kinds == {"aws_iam_role_policy", "aws_iam_instance_profile"}, where
         tags = {tag["key"]: tag["value"] for tag in group["tag"] if tag["propagate_at_launch"]}
         assert tags[TAG_DEPLOYMENT] == synthesized.settings.deployment, where
         assert tags[TAG_ROLE], where
@@ -268,7 +270,7 @@ def test_groups_answer_hooks_and_replace_step_by_step(synthesized: Synthesized) 
 
 def test_groups_do_not_wait_for_the_database(demo: Synthesized) -> None:
     for where, group in demo.resources("aws_autoscaling_group"):
-        assert "depends_on" not in group, where
+        assert "aws_db_instance" not in str(group), where
     for _where, template in demo.resources("aws_launch_template"):
         assert "aws_db_instance" not in str(template)
     assert not any("aws_db_instance" in str(s.get("resources")) for _, s in demo.statements())

@@ -18,6 +18,7 @@ from cdktf_cdktf_provider_aws.autoscaling_lifecycle_hook import AutoscalingLifec
 from constructs import Construct
 
 from c4.instances.launch_template import LaunchTemplate
+from c4.instances.role import InstanceRole
 from settings.facts import HOOK_LAUNCHING, HOOK_TERMINATING
 
 MAX_HEARTBEAT_S = 7200  # limit of AWS; the agent's heartbeats go beyond it
@@ -51,6 +52,7 @@ class InstanceGroup(Construct):
         *,
         name: str,
         template: LaunchTemplate,
+        role: InstanceRole,
         subnet_ids: Sequence[str],
         capacity: Capacity,
         lifecycle: Lifecycle,
@@ -82,6 +84,9 @@ class InstanceGroup(Construct):
                 for key, value in {"Name": name, **tags}.items()
             ],
             lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
+            # The template names the profile only, so that Terraform makes both at once; an
+            # instance must not boot before it has its permissions.
+            depends_on=role.parts,
         )
         for hook in hooks:  # the initial ones cannot be changed later; these can
             AutoscalingLifecycleHook(

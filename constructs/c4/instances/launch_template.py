@@ -34,7 +34,7 @@ class LaunchTemplate(Construct):
         instance_type: str,
         disk_gb: int,
         user_data: str,
-        profile_arn: str,
+        profile_name: str,
         security_group_ids: Sequence[str],
         tags: Mapping[str, str],
         detailed_monitoring: bool,
@@ -48,7 +48,7 @@ class LaunchTemplate(Construct):
             instance_type=instance_type,
             user_data=user_data,
             vpc_security_group_ids=list(security_group_ids),
-            iam_instance_profile=LaunchTemplateIamInstanceProfile(arn=profile_arn),
+            iam_instance_profile=LaunchTemplateIamInstanceProfile(name=profile_name),
             metadata_options=LaunchTemplateMetadataOptions(
                 http_endpoint="enabled",
                 http_tokens="required",

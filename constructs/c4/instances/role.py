@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.iam_instance_profile import IamInstanceProfile
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
@@ -31,15 +32,13 @@ class InstanceRole(Construct):
             name=name,
             assume_role_policy=document(self, "trust", [trust]),
         )
-        IamRolePolicy(
+        policy = IamRolePolicy(
             self,
             "policy",
             name="instance",
             role=role.name,
             policy=document(self, "permissions", statements),
         )
-        self._profile = IamInstanceProfile(self, "profile", name=name, role=role.name)
-
-    @property
-    def profile_arn(self) -> str:
-        return self._profile.arn
+        profile = IamInstanceProfile(self, "profile", name=name, role=role.name)
+        self.profile_name = name
+        self.parts: list[ITerraformDependable] = [policy, profile]
