@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
 
-from agent import kamcmd, probes
+from agent import kamcmd, paths, probes
 from agent.config import Config, Kind
 from agent.errors import AgentError
 from agent.facts import NODE_ID_STEP, Facts
 from agent.kamcmd import RpcFailed
 from agent.probes import ProbeFailed
 
-DUMP = Path("/run/kamailio/dialogs.json")  # one JSON object per line
+DUMP = paths.DIALOGS / "dialogs.json"  # one JSON object per line
 Rpc = Callable[..., str]
 
 
@@ -63,12 +63,16 @@ def _count(config: Config, facts: Facts, rpc: Rpc, dump: Path, below: State) -> 
 
 def _own_dialogs(facts: Facts, rpc: Rpc, dump: Path) -> Iterator[int]:
     """States of the dialogs that this node made."""
+    dump.unlink(missing_ok=True)  # Kamailio appends
     rpc("dlg.dump_file", str(dump))
-    with dump.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            dialog = json.loads(line)
-            if dialog["h_id"] % NODE_ID_STEP == facts.node_id:
-                yield dialog["state"]
+    try:
+        with dump.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                dialog = json.loads(line)
+                if dialog["h_id"] % NODE_ID_STEP == facts.node_id:
+                    yield dialog["state"]
+    finally:
+        dump.unlink(missing_ok=True)  # who calls whom is nobody's business
 
 
 def _rtpengine(address: str, port: int) -> int:

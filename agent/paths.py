@@ -15,6 +15,7 @@ CONSUL_TOKENS: Final = SECRETS / "consul.json"  # on Consul servers, for the age
 CONSUL: Final = RUN / "consul"  # second configuration directory of the Consul agent
 CONSUL_TLS: Final = CONSUL / "tls"
 KAMAILIO: Final = RUN / "kamailio"  # live lists and local.cfg
+DIALOGS: Final = RUN / "dialogs"  # Kamailio writes there, the agent reads and deletes
 RENDERED: Final = RUN / "rendered"  # consul-template's output, before validation
 APPLIED: Final = RUN / "applied"  # digest of the last list that Kamailio accepted
 RTPENGINE_ENV: Final = RUN / "rtpengine.env"

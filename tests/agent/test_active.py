@@ -41,7 +41,8 @@ class Kamailio:
 
     def __call__(self, method: str, path: str) -> str:
         assert method == "dlg.dump_file"
-        Path(path).write_text("".join(json.dumps(d) + "\n" for d in self.dialogs))
+        with Path(path).open("a") as dump:  # as Kamailio does
+            dump.writelines(json.dumps(d) + "\n" for d in self.dialogs)
         return ""
 
 
@@ -49,6 +50,13 @@ class Kamailio:
 def test_only_own_calls_that_live_are_counted(kind: Kind, tmp_path: Path) -> None:
     count = active.calls(config(kind=kind), FACTS, Kamailio(DIALOGS), tmp_path / "dump")
     assert count == 3
+
+
+def test_counting_again_counts_anew_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    kamailio = Kamailio(DIALOGS)
+    counts = [active.calls(config(), FACTS, kamailio, tmp_path / "dump") for _ in range(2)]
+    assert counts == [3, 3]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("kind", "expected"), [(Kind.SBC, 3), (Kind.ROUTER, 2)])
