@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -55,6 +56,20 @@ def test_synth_is_deterministic(tmp_path: Path) -> None:
     _synth(tmp_path / "first", "main.py", seed="1")
     _synth(tmp_path / "second", "main.py", seed="2")
     assert _files(tmp_path / "first") == _files(tmp_path / "second")
+
+
+@pytest.mark.slow
+def test_the_command_of_cdktf_json_synthesizes(tmp_path: Path) -> None:
+    command = json.loads((ROOT / "cdktf.json").read_text())["app"]
+    environment = {
+        **{k: v for k, v in os.environ.items() if k not in ("NODE_OPTIONS", "PYTHONPATH")},
+        "C4_DEPLOYMENT": "demo",
+        "C4_VENV": sys.prefix,
+        "CDKTF_OUTDIR": str(tmp_path / "cdktf.out"),
+    }
+    subprocess.run(command, shell=True, cwd=ROOT, env=environment, check=True, timeout=100)
+    manifest = json.loads((tmp_path / "cdktf.out/manifest.json").read_text())
+    assert set(manifest["stacks"]) == {"network", "image", "consul", "acme"}
 
 
 @pytest.mark.slow
