@@ -41,6 +41,7 @@ def main() -> int:
     logging.basicConfig(
         level=settings.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     return _run(settings, secrets)
 
 

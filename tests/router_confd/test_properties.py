@@ -21,6 +21,8 @@ from router_confd.normalization import Normalizer, clean
 from router_confd.routing import route
 from router_confd.schemas.kamailio import RoutingRequest
 
+pytestmark = pytest.mark.slow
+
 digits = st.text(string.digits, min_size=1, max_size=15)
 alnum = string.ascii_letters + string.digits
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.router_confd.instance import ROOT
 
+pytestmark = pytest.mark.slow
+
 SECRET = "a-secret-value-0123456789"
 
 
