@@ -10,19 +10,17 @@ import json
 import logging
 import os
 import socket
-import ssl
-import threading
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from lab import dns, netns, views
 from lab.names import ACCOUNT, API, IMAGE_ID, IMAGE_NAME, IMDS, RESOLVER, Names
+from lab.serving import serve
 
 CREDENTIALS: Final = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab"}
-
-
 log = logging.getLogger(__name__)
 
 
@@ -88,15 +86,14 @@ def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) 
         return client("cloudwatch", region, port)
 
     api = with_cbor(one_at_a_time(DomainDispatcherApplication(create_backend_app)), cloudwatch)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(*certificate)
-    inside: Callable[[object, int], socket.socket] = lambda address, number: netns.bound_socket(  # noqa: E731
-        names.cloud_ns, str(address), number, socket.SOCK_STREAM
-    )
-    _serve(loopback, api)
-    _serve(inside(API, 80), api)
-    _serve(inside(API, 443), api, tls)
-    _serve(inside(IMDS, 80), MetadataService(views.by_address))
+
+    def inside(address: IPv4Address, number: int) -> socket.socket:
+        return netns.bound_socket(names.cloud_ns, str(address), number, socket.SOCK_STREAM)
+
+    serve(loopback, api)
+    serve(inside(API, 80), api)
+    serve(inside(API, 443), api, certificate)
+    serve(inside(IMDS, 80), MetadataService(views.by_address))
     resolver = netns.bound_socket(names.cloud_ns, str(RESOLVER), 53, socket.SOCK_DGRAM)
     dns.serve(resolver, dns.resolver(databases))
     return port
@@ -106,26 +103,16 @@ def one_at_a_time(app: WSGIApplication) -> WSGIApplication:
     """`app` without concurrency: moto's dictionaries do not stand it.
 
     A request that fails half-way is repeated by the provider, and then finds what it has made.
+    Failures of moto itself are logged.
     """
 
     def serial(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, *rest: Any) -> Callable[[bytes], object]:
+            if status.startswith("5"):
+                log.error("moto: %s for %s%s", status, environ["HTTP_HOST"], environ["PATH_INFO"])
+            return start_response(status, *rest)
+
         with views.MOTO:
-            return app(environ, start_response)
+            return app(environ, start)
 
     return serial
-
-
-def _serve(sock: socket.socket, app: WSGIApplication, tls: ssl.SSLContext | None = None) -> None:
-    from moto.moto_server.werkzeug_app import MotoRequestHandler
-    from werkzeug.serving import make_server
-
-    class Handler(MotoRequestHandler):
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Thousands of polls: no log."""
-
-    host, port = sock.getsockname()
-    server = make_server(
-        host, port, app, threaded=True, request_handler=Handler, fd=os.dup(sock.fileno()),
-        ssl_context=tls,
-    )  # fmt: skip
-    threading.Thread(target=server.serve_forever, name=f"{host}:{port}", daemon=True).start()

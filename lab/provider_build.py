@@ -123,7 +123,7 @@ def keep_clients(text: str, used: Iterable[str]) -> str:
 
     def needed(line: str) -> bool:
         found = re.match(r'\s+(?:(\w+) )?"github\.com/aws/aws-sdk-go-v2/service/(\w+)"$', line)
-        return found is None or f"{found[1] or found[2]}." in body
+        return found is None or re.search(rf"\b{found[1] or found[2]}\.", body) is not None
 
     return "".join(line for line in text.splitlines(keepends=True) if needed(line.rstrip("\n")))
 
