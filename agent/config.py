@@ -76,6 +76,9 @@ class Config(Model):
     service: str | None = Field(
         default=None, description="id and name of the Consul service; None on servers"
     )
+    check_path: str | None = Field(
+        default=None, description="path of the health endpoint that Consul's check asks for"
+    )
     tags: dict[str, str] = Field(description="EC2 tags of the instance and of its Elastic IPs")
     public_address: bool = Field(description="claim an Elastic IP by `tags` at boot")
     ports: Ports

@@ -14,9 +14,11 @@ from agent.facts import Facts
 from agent.hooks import Hooks
 from agent.imds import Imds
 from agent.local_consul import LocalConsul
+from agent.probes import ProbeFailed
 
 TICK_S = 2.0
 CREDENTIALS_INTERVAL_S = 300.0
+REGISTRATION_INTERVAL_S = 30.0
 PEERS_INTERVAL_S = 5.0
 SERVER_INTERVAL_S = 5.0
 LIFECYCLE = "autoscaling/target-lifecycle-state"
@@ -35,6 +37,7 @@ class Daemon:
         self._launched = False
         self._spot: bool | None = None
         self._refused: dict[str, str] = {}
+        self._draining = False
         self._drained = False
 
     def run(self) -> None:
@@ -56,6 +59,7 @@ class Daemon:
 
     def drain(self) -> None:
         """Drain the instance and complete the terminating hook."""
+        self._draining = True
         config = self._config
         Drain(
             consul=self._consul,
@@ -68,7 +72,7 @@ class Daemon:
 
     def _steps(self) -> list[Every]:
         kind = self._config.kind
-        steps = [Every(TICK_S, self._lists)]
+        steps = [Every(TICK_S, self._lists), Every(REGISTRATION_INTERVAL_S, self._register)]
         if kind.runs_kamailio:
             steps.append(Every(PEERS_INTERVAL_S, self._peers))
         if kind.carries_calls:
@@ -108,6 +112,18 @@ class Daemon:
             return
         self._hooks().complete(self._config.hook_launching)
         self._launched = True
+
+    def _register(self) -> None:
+        """Register the service anew when it is well, but Consul gave it up long ago."""
+        probe = health.own_probe(self._config, self._facts)
+        if probe is None or self._draining or self._consul.registered():
+            return
+        try:
+            probe()
+        except ProbeFailed:
+            return
+        log.warning("service registered anew")
+        self._consul.reload()
 
     def _lists(self) -> None:
         """Hand over lists that Kamailio did not take at their time, e.g. while it started."""

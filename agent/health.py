@@ -26,6 +26,13 @@ def probes_of(config: Config, facts: Facts) -> Mapping[str, Probe]:
     }
 
 
+def own_probe(config: Config, facts: Facts) -> Probe | None:
+    """The probe that Consul's check of the own service asks for; None on Consul servers."""
+    if config.check_path is None:
+        return None
+    return probes_of(config, facts)[config.check_path]
+
+
 class HealthServer(ThreadingHTTPServer):
     """Answers 200 when the probe of the path succeeds, 503 with its reason when not."""
 

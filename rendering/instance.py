@@ -128,6 +128,7 @@ def agent_config(
         kind=Kind(tier.value),
         group=facts.resource_name(name, tenant.name, tier),
         service=facts.service_name(tenant.name, tier),
+        check_path=_CHECK_PATH[tier],
         tags={
             facts.TAG_DEPLOYMENT: name,
             facts.TAG_TENANT: tenant.name,

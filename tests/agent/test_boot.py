@@ -1,0 +1,191 @@
+"""Does an instance find, before its services start, everything that they need?"""
+
+from __future__ import annotations
+
+import json
+import stat
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from agent import boot, confd, consul_secrets, facts, paths
+from agent.config import Database, Kind, Secrets
+from agent.errors import AgentError
+from tests.agent.samples import FACTS, config
+
+PUBLIC = FACTS.model_copy(update={"public_ip": IPv4Address("203.0.113.7")})
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folders of the instance, elsewhere; files are not given away to its users."""
+    for name in ("KAMAILIO", "CONSUL", "CONSUL_TLS", "SECRETS", "INITIAL_LISTS"):
+        folder = tmp_path / name.lower()
+        folder.mkdir()
+        monkeypatch.setattr(paths, name, folder)
+    monkeypatch.setattr(paths, "CONSUL_TOKENS", paths.SECRETS / "consul.json")
+    for name in ("RTPENGINE_ENV", "CONFD_ENV", "SERVICE"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    monkeypatch.setattr("shutil.chown", lambda *_: None)
+    return tmp_path
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_kamailio_is_told_its_addresses_and_number() -> None:
+    boot.write_kamailio(PUBLIC)
+    assert (paths.KAMAILIO / "local.cfg").read_text() == (
+        "#!define PRIVATE_IP 10.40.64.5\n"
+        "#!define PUBLIC_IP 203.0.113.7\n"
+        f"#!define NODE_ID {64 * 256 + 5}\n"
+        "#!define ZONE eu-central-1a\n"
+    )
+
+
+def test_an_instance_without_public_address_advertises_its_private_one() -> None:
+    boot.write_kamailio(FACTS)
+    assert "PUBLIC_IP 10.40.64.5\n" in (paths.KAMAILIO / "local.cfg").read_text()
+
+
+def test_kamailio_starts_with_empty_lists_but_keeps_those_it_has() -> None:
+    for name in ("dispatcher.list", "rtpengine"):
+        (paths.INITIAL_LISTS / name).write_text("empty\n")
+    (paths.KAMAILIO / "rtpengine").write_text("full\n")
+    boot.write_kamailio(FACTS)
+    assert (paths.KAMAILIO / "dispatcher.list").read_text() == "empty\n"
+    assert (paths.KAMAILIO / "rtpengine").read_text() == "full\n"
+    assert _mode(paths.KAMAILIO / "dispatcher.list") == 0o644
+
+
+def test_rtpengine_binds_the_private_address_and_advertises_the_public_one() -> None:
+    boot.write_rtpengine(config(kind=Kind.RTP), PUBLIC)
+    assert "C4_INTERFACE=10.40.64.5!203.0.113.7\n" in paths.RTPENGINE_ENV.read_text()
+
+
+def test_the_service_definition_gets_the_public_address() -> None:
+    definition = {"service": {"id": "acme-sbc", "meta": {"zone": "eu-central-1a"}}}
+    paths.SERVICE.write_text(json.dumps(definition))
+    boot.write_service(PUBLIC)
+    written = json.loads((paths.CONSUL / "service.json").read_text())
+    assert written["service"]["meta"] == {"zone": "eu-central-1a", "public_ip": "203.0.113.7"}
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"service": []}', "{}"])
+def test_a_broken_service_definition_is_named(text: str) -> None:
+    paths.SERVICE.write_text(text)
+    with pytest.raises(AgentError, match=str(paths.SERVICE)):
+        boot.write_service(PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("private_ip", "CI_MISSING_JINJA_VAR/local_ipv4"),  # what cloud-init writes then
+        ("zone", ""),
+        ("instance_id", "i-xyz"),
+        ("region", "nowhere"),
+    ],
+)
+def test_a_fact_that_cloud_init_could_not_fill_in_is_named(
+    field: str, value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "instance.json"
+    path.write_text(json.dumps({**json.loads(FACTS.model_dump_json()), field: value}))
+    with pytest.raises(AgentError, match=f"{field}: '{value}'"):
+        facts.load(path)
+
+
+@pytest.fixture
+def secretsmanager(aws: str) -> Any:
+    return boto3.client("secretsmanager", region_name=aws)
+
+
+def test_servers_and_instances_get_what_they_need_and_no_more(
+    secretsmanager: Any, tenant: str, folders: Path
+) -> None:
+    names = {
+        "consul_agent": f"c4/{tenant}/consul/agent",
+        "consul_server": f"c4/{tenant}/consul/server",
+        "consul_tenant": f"c4/{tenant}/acme/consul",
+    }
+    for name in names.values():
+        secretsmanager.create_secret(Name=name)
+    instance = config(
+        secrets=Secrets(consul_agent=names["consul_agent"], consul_tenant=names["consul_tenant"])
+    )
+    with pytest.raises(AgentError, match="has no value yet"):
+        consul_secrets.write_all(instance, FACTS)
+
+    server = config(
+        kind=Kind.CONSUL, service=None, deployment=tenant,
+        secrets=Secrets(consul_agent=names["consul_agent"], consul_server=names["consul_server"]),
+    )  # fmt: skip
+    consul_secrets.write_all(server, FACTS)
+    of_server = json.loads((paths.CONSUL / "secrets.json").read_text())
+    assert (paths.CONSUL_TLS / "server-key.pem").exists()
+    for path in [*paths.CONSUL.glob("*.json"), *paths.CONSUL_TLS.iterdir(), paths.CONSUL_TOKENS]:
+        assert _mode(path) == 0o400, path
+        path.unlink()
+
+    secretsmanager.put_secret_value(
+        SecretId=names["consul_tenant"], SecretString='{"token": "tenant-token"}'
+    )
+    consul_secrets.write_all(instance, FACTS)
+    of_instance = json.loads((paths.CONSUL / "secrets.json").read_text())
+    assert of_instance["encrypt"] == of_server["encrypt"]
+    assert of_instance["acl"]["tokens"] == {"agent": "tenant-token", "default": "tenant-token"}
+    assert [path.name for path in paths.CONSUL_TLS.iterdir()] == ["ca.pem"]
+    management = of_server["acl"]["tokens"]["initial_management"]
+    for path in folders.rglob("*"):
+        assert path.is_dir() or management not in path.read_text(), path
+
+
+def _database(aws: str, identifier: str) -> None:
+    boto3.client("rds", region_name=aws).create_db_instance(
+        DBInstanceIdentifier=identifier, DBInstanceClass="db.t4g.small", Engine="postgres",
+        AllocatedStorage=20, MasterUsername="postgres", ManageMasterUserPassword=True,
+    )  # fmt: skip
+
+
+def test_router_confd_gets_the_address_and_credentials_of_its_database(
+    aws: str, tenant: str
+) -> None:
+    identifier = f"c4-demo-{tenant}"
+    chosen = config(kind=Kind.CONFD, database=Database(instance=identifier, name="router_confd"))
+    with pytest.raises(AgentError, match=identifier):
+        confd.write_database(chosen, FACTS)
+    _database(aws, identifier)
+    confd.write_database(chosen, FACTS)
+    environment = dict(line.split("=", 1) for line in paths.CONFD_ENV.read_text().splitlines())
+    assert environment["C4_CONFD_DATABASE_HOST"].startswith(identifier)
+    credentials = Path(environment["C4_CONFD_DATABASE_CREDENTIALS_FILE"])
+    assert json.loads(credentials.read_text()).keys() == {"username", "password"}
+    assert _mode(credentials) == 0o400
+    password = json.loads(credentials.read_text())["password"]
+    assert password not in paths.CONFD_ENV.read_text()
+
+
+def test_a_rotated_password_reaches_router_confd(aws: str, tenant: str) -> None:
+    identifier = f"c4-demo-{tenant}"
+    chosen = config(kind=Kind.CONFD, database=Database(instance=identifier, name="router_confd"))
+    _database(aws, identifier)
+    confd.write_credentials(chosen)
+    path = paths.SECRETS / confd.DATABASE_FILE
+    before = path.stat().st_ino
+    confd.write_credentials(chosen)
+    assert path.stat().st_ino == before  # unchanged: not written again
+    secrets = boto3.client("secretsmanager", region_name=aws)
+    described = boto3.client("rds", region_name=aws).describe_db_instances(
+        DBInstanceIdentifier=identifier
+    )["DBInstances"][0]
+    secrets.put_secret_value(
+        SecretId=described["MasterUserSecret"]["SecretArn"],
+        SecretString=json.dumps({"username": "postgres", "password": "rotated"}),
+    )
+    confd.write_credentials(chosen)
+    assert json.loads(path.read_text())["password"] == "rotated"
