@@ -6,7 +6,8 @@ from router_confd.crypto import Vault
 from router_confd.directory.rows import Trunk
 from router_confd.directory.store import Directory
 
-# Version 5 of the table, in the order that Kamailio 5.6 to 6.x reads it.
+# Version 5 of the table, in the order that Kamailio 5.6 to 6.x reads it. db_text takes an empty
+# value for NULL, and drops the whole table when the column does not allow it.
 COLUMNS = (
     "id(int)",
     "l_uuid(string)",
@@ -14,16 +15,16 @@ COLUMNS = (
     "l_domain(string)",
     "r_username(string)",
     "r_domain(string)",
-    "realm(string)",
+    "realm(string,null)",
     "auth_username(string)",
     "auth_password(string)",
-    "auth_ha1(string)",
+    "auth_ha1(string,null)",
     "auth_proxy(string)",
     "expires(int)",
     "flags(int)",
     "reg_delay(int)",
-    "contact_addr(string)",
-    "socket(string)",
+    "contact_addr(string,null)",
+    "socket(string,null)",
 )
 FLAGS = 16  # initialise each registration by itself
 
