@@ -42,6 +42,7 @@ class KamailioContext:
     sbc_network: str  # addresses that SBCs may have
     set_new: int  # dispatcher set of routers that take new calls
     set_all: int  # dispatcher set of routers that may still hold calls
+    set_last: int  # the same as set_all, but never probed
     algorithm: int
     node_id_step: int
     service: str  # Consul service names
@@ -72,6 +73,7 @@ class KamailioContext:
             sbc_network=networks[Tier.SBC.segment],
             set_new=facts.DISPATCHER_SET_NEW,
             set_all=facts.DISPATCHER_SET_ALL,
+            set_last=facts.DISPATCHER_SET_LAST,
             algorithm=tenant.sip.dispatch.kamailio_id,
             node_id_step=NODE_ID_STEP,
             service=facts.service_name(tenant.name, tier),

@@ -236,6 +236,26 @@ class Sip(Model):
     )
     flood_window_s: int = Field(default=2, ge=1, le=60, description="window of flood detection, s")
     ban_s: int = Field(default=300, ge=10, le=86400, description="length of a ban, s")
+    stranger_calls: int = Field(
+        default=20,
+        ge=1,
+        le=10000,
+        description="new calls that a source of no accepted call may try per 10 s; more are dropped",
+    )
+    login_failures: int = Field(
+        default=10, ge=1, le=1000, description="refused logins of a source per minute before a ban"
+    )
+    max_new_calls_per_s: int = Field(
+        default=300,
+        ge=1,
+        le=100000,
+        description="new calls that one SBC takes per second; more get 503 with Retry-After",
+    )
+    homer: str | None = Field(
+        default=None,
+        pattern=r"^[0-9A-Za-z.-]+:[0-9]{1,5}$",
+        description="`host:port` of a Homer (HEP) capture server; default: no capture",
+    )
 
 
 class Database(Model):

@@ -122,9 +122,11 @@ class Cluster:
     def apply_dispatcher(
         self, sbc: Node, new: Sequence[str], all_: Sequence[str] | None = None
     ) -> None:
-        sets = [(1, a) for a in new] + [(2, a) for a in all_ or new]
+        sets = [(1, 0, a) for a in new] + [(3, 32, a) for a in new]
+        sets += [(2, 0, a) for a in all_ or new]
         self.apply(sbc, "dispatcher.list", [
-            f"{s} sip:{a}:{SIP_INTERNAL_PORT} 0 0 weight=50;rweight=50;duid={a}" for s, a in sets
+            f"{number} sip:{a}:{SIP_INTERNAL_PORT} {flags} 0 weight=50;rweight=50;duid={a}"
+            for number, flags, a in sets
         ])  # fmt: skip
 
     def rtpengine_rows(self, addresses: Sequence[str]) -> list[str]:
@@ -207,7 +209,7 @@ class Cluster:
         """Wait until every SBC has seen every router answer, and every node its peers."""
         routers = len(self.tier("rtr"))
         for sbc in self.tier("sbc"):
-            self._count(sbc, "dispatcher.list", "FLAGS: AP", 2 * routers)  # in both sets
+            self._count(sbc, "dispatcher.list", "FLAGS: AP", 2 * routers)  # probed sets
         for prefix in ("sbc", "rtr"):
             nodes = self.tier(prefix)
             for node in nodes:

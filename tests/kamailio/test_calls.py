@@ -189,8 +189,13 @@ def test_no_internal_name_address_or_header_leaves(
             text = message.first + "\n" + "\n".join(f"{k}: {v}" for k, v in message.headers)
             assert "x-c4-" not in text.lower()
             assert "c4.internal" not in text
-            routes = " ".join(message.all("Record-Route") + message.all("Contact"))
-            assert PRIVATE not in routes
+            assert PRIVATE not in text
+    other = {caller: CALLEE, callee: CALLER}
+    for agent, hidden in other.items():
+        for message in agent.received:
+            names = ("Record-Route", "Contact", "Via", "Route")
+            assert hidden not in " ".join(v for name in names for v in message.all(name))
+            assert len(message.all("Via")) == 1
 
 
 def knows(node: Node, call: Call) -> bool:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from tests.kamailio.confd_stub import answer
+from tests.kamailio.netns import socket_in
 from tests.kamailio.sip import Agent
 from tests.kamailio.test_calls import SBC1, SBC2, established
 
@@ -29,7 +34,7 @@ def callee(plane: Cluster) -> Agent:
 def attacker(plane: Cluster) -> Iterator[Agent]:
     yield plane.ua(ATTACKER)
     for sbc in plane.tier("sbc"):
-        for table in ("ban", "flood"):
+        for table in ("ban", "flood", "known", "login", "stranger"):
             sbc.rpc("htable.flush", table)
 
 
@@ -188,3 +193,92 @@ def test_internal_ports_are_not_served_to_the_internet_side(
     kdmq = raw(attacker, "KDMQ", uri=f"sip:notification_peer@{SBC1[0]}")
     assert ask(attacker, kdmq, to=(SBC1[0], 5090)) == []
     assert not victim.received
+
+
+def test_strangers_may_try_few_calls(plane: Cluster, attacker: Agent) -> None:
+    for stub in plane.confds:
+        stub.answer = {"auth": {"success": False}, "rtjson": {"success": False}}
+    limit = plane.tenant.sip.stranger_calls
+    texts = [raw(attacker, "INVITE") for _ in range(limit + 20)]
+    statuses = ask(attacker, *texts, seconds=1.5)
+    assert len([s for s in statuses if s == 407]) >= limit
+    assert sum(len(stub.requests) for stub in plane.confds) == limit
+
+
+def test_callers_of_accepted_calls_are_no_strangers(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    for _ in range(plane.tenant.sip.stranger_calls + 10):
+        call, _ = established(caller, callee)
+        assert call.bye().status == 200
+
+
+def test_guessing_passwords_is_banned(plane: Cluster, attacker: Agent, callee: Agent) -> None:
+    for stub in plane.confds:
+        stub.answer = answer(
+            f"sip:{CALLEE}:5060", username="alice", domain=ATTACKER, password_ha1="0" * 32
+        )
+    call = attacker.call(SBC1)
+    result = call.invite()
+    for guess in range(plane.tenant.sip.login_failures + 1):
+        if result.message is None:
+            break
+        result = call.invite(extra=call.digest(result.message, "alice", f"guess{guess}"), timeout=1)
+    assert result.status == 0
+    assert ask(attacker, raw(attacker, "OPTIONS"), to=SBC2) == []
+    assert not callee.seen("INVITE")
+
+
+def test_replayed_credentials_are_refused(plane: Cluster, attacker: Agent, callee: Agent) -> None:
+    ha1 = hashlib.md5(f"alice:{ATTACKER}:secret".encode()).hexdigest()
+    for stub in plane.confds:
+        stub.answer = answer(
+            f"sip:{CALLEE}:5060", username="alice", domain=ATTACKER, password_ha1=ha1
+        )
+    call = attacker.call(SBC1)
+    challenge = call.invite().message
+    assert challenge is not None
+    credentials = call.digest(challenge, "alice", "secret")
+    assert call.invite(extra=credentials).status == 200
+    call.ack()
+    call.bye()
+    again = attacker.call(SBC1)
+    assert again.invite(extra=credentials).status == 407
+    plane.nodes["sbc1"].rpc("htable.sets", "challenged", again.call_id, "")
+
+
+def test_more_calls_than_an_sbc_takes_get_503_at_once(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    limit = plane.tenant.sip.max_new_calls_per_s
+    second = str(int(time.time()) + 1)
+    for offset in range(3):
+        plane.nodes["sbc1"].rpc("htable.seti", "rate", f"s:{int(second) + offset}", str(limit))
+    wait_until(lambda: time.time() > int(second), 2)
+    result = caller.call(SBC1).invite()
+    assert result.status == 503
+    assert result.seconds < 0.1
+    assert result.message is not None
+    assert result.message.get("Retry-After") == "5"
+    assert not callee.received
+
+
+def test_metrics_count_what_was_refused(plane: Cluster, attacker: Agent) -> None:
+    ask(attacker, raw(attacker, "OPTIONS", "User-Agent: sipvicious"))
+    text = fetch(plane, "sbc1", "/metrics")
+    assert 'kamailio_c4_refused{reason="scanner"} ' in text
+    assert "kamailio_dialog_active_dialogs" in text
+    assert fetch(plane, "sbc1", "/health") == "ok\n"
+
+
+def fetch(plane: Cluster, name: str, path: str) -> str:
+    node = plane.nodes[name]
+    connection = http.client.HTTPConnection(node.address, 8060, timeout=2)
+    connection.sock = socket_in(node.namespace, socket.SOCK_STREAM, (node.address, 0))
+    connection.sock.settimeout(2)
+    connection.sock.connect((node.address, 8060))
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()

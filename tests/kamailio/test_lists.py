@@ -135,6 +135,7 @@ def test_dispatcher_list_separates_new_calls_from_all(catalogue: Catalogue) -> N
     catalogue.service("globex-router", "10.40.64.9", 5070)
     assert catalogue.render(Tier.SBC, "dispatcher.list") == [
         "1 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
+        "3 sip:10.40.64.1:5070 32 0 weight=70;rweight=70;duid=10.40.64.1",
         "2 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
         "2 sip:10.40.64.2:5070 0 0 weight=50;rweight=50;duid=10.40.64.2",
     ]
