@@ -19,6 +19,12 @@ from lab.names import cache_dir
 
 TOOLS: Final = Path(__file__).parent / "tools"
 BUILD_LIMIT: Final = 3600  # seconds
+# The program of each directory of TOOLS: its module, and its package below that.
+PACKAGES: Final = {
+    "consul": ("github.com/hashicorp/consul", ""),
+    "consul-template": ("github.com/hashicorp/consul-template", ""),
+    "opentofu": ("github.com/opentofu/opentofu", "/cmd/tofu"),
+}
 
 
 def find_go(progress: Callable[[str], None] = lambda _: None) -> Path:
@@ -39,15 +45,16 @@ def find_go(progress: Callable[[str], None] = lambda _: None) -> Path:
 
 def version(name: str) -> str:
     """Version of the tool that its go.mod pins, e.g. `1.19.2`."""
+    module, _ = PACKAGES[name]
     text = (TOOLS / name / "go.mod").read_text()
-    match = re.search(rf"github\.com/hashicorp/{re.escape(name)} v(\S+)", text)
+    match = re.search(rf"{re.escape(module)} v(\S+)", text)
     if match is None:
-        raise LabError(f"image/tools/{name}/go.mod requires no github.com/hashicorp/{name}")
+        raise LabError(f"image/tools/{name}/go.mod requires no {module}")
     return match[1]
 
 
 def tool(name: str, progress: Callable[[str], None]) -> Path:
-    """Path of the program `name` (consul, consul-template), built on first use.
+    """Path of the program `name` (a key of `PACKAGES`), built on first use.
 
     Raises `LabError` when the build fails.
     """
@@ -58,7 +65,7 @@ def tool(name: str, progress: Callable[[str], None]) -> Path:
         progress(f"building {name} {version(name)} from Go modules, some minutes, once")
         command = [
             str(find_go(progress)), "build", "-C", str(module), "-trimpath",
-            "-ldflags=-s -w", "-o", str(part / name), f"github.com/hashicorp/{name}",
+            "-ldflags=-s -w", "-o", str(part / name), "".join(PACKAGES[name]),
         ]  # fmt: skip
         env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
         done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=BUILD_LIMIT)
