@@ -15,10 +15,12 @@ from agent.hooks import Hooks
 from agent.imds import Imds
 from agent.local_consul import LocalConsul
 from agent.probes import ProbeFailed
+from agent.selfcheck import SelfCheck
 
 TICK_S = 2.0
 CREDENTIALS_INTERVAL_S = 300.0
 REGISTRATION_INTERVAL_S = 30.0
+SELF_CHECK_INTERVAL_S = 10.0
 PEERS_INTERVAL_S = 5.0
 SERVER_INTERVAL_S = 5.0
 LIFECYCLE = "autoscaling/target-lifecycle-state"
@@ -73,6 +75,11 @@ class Daemon:
     def _steps(self) -> list[Every]:
         kind = self._config.kind
         steps = [Every(TICK_S, self._lists), Every(REGISTRATION_INTERVAL_S, self._register)]
+        if (probe := health.own_probe(self._config, self._facts)) is not None:
+            check = SelfCheck(
+                probe, self._consul.peers_are_well, lambda: self._hooks().report_unhealthy()
+            )
+            steps.append(Every(SELF_CHECK_INTERVAL_S, lambda: self._check(check)))
         if kind.runs_kamailio:
             steps.append(Every(PEERS_INTERVAL_S, self._peers))
         if kind.carries_calls:
@@ -112,6 +119,13 @@ class Daemon:
             return
         self._hooks().complete(self._config.hook_launching)
         self._launched = True
+
+    def _check(self, check: SelfCheck) -> None:
+        """Ask for replacement of an instance that stays ill, once it was in service."""
+        if self._launched and not self._draining and not paths.MAINTENANCE.exists():
+            check.run()
+        else:
+            check.forget()
 
     def _register(self) -> None:
         """Register the service anew when it is well, but Consul gave it up long ago."""

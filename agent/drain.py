@@ -15,6 +15,7 @@ from agent.write import write
 
 SETTLE_S = 3.0  # lists reload, requests in progress end
 POLL_S = 2.0
+UNKNOWN_LIMIT_S = 60.0  # wait for a service that does not tell its calls
 HEARTBEAT_S = 30.0  # well below the time limit of the hook
 REASON = "c4: draining"
 
@@ -68,21 +69,25 @@ class Drain:
 
     def _wait(self, end: float) -> None:
         beat = self.clock() + HEARTBEAT_S
+        known = self.clock()
         while True:
             active = self._active()
+            now = self.clock()
+            if active is not None:
+                known = now
             if active == 0:
                 log.info("drained")
                 return
-            if self.clock() >= end:
-                log.warning("drain limit passed", active_calls=active)
+            if now >= end or now - known >= UNKNOWN_LIMIT_S:
+                log.warning("drain gives up", active_calls=active)
                 return
-            if self.clock() >= beat:
+            if now >= beat:
                 self._attempt("heartbeat", lambda: self.hooks.heartbeat(self.hook))
-                beat = self.clock() + HEARTBEAT_S
+                beat = now + HEARTBEAT_S
             self.sleep(POLL_S)
 
     def _active(self) -> int | None:
-        """Active calls; None when nobody knows, which is waited for like a call."""
+        """Active calls; None when nobody knows: the service may be restarting, or dead."""
         try:
             active = self.active_calls()
         except AgentError as error:

@@ -29,6 +29,6 @@ class Every:
         try:
             self.step()
         except AgentError as error:
-            log.warning("step failed", step=self.step.__name__, error=error)
+            log.warning("step failed", step=self.step.__qualname__, error=error)
         except Exception as error:
-            log.error("step broke", step=self.step.__name__, error=repr(error))
+            log.error("step broke", step=self.step.__qualname__, error=repr(error))

@@ -1,4 +1,4 @@
-"""Lifecycle hooks of the instance's autoscaling group."""
+"""What the instance tells its autoscaling group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTINUE = "CONTINUE"
 
 
 class Hooks:
-    """Completion and prolongation of the hooks that this instance is waited for."""
+    """Completion and prolongation of the hooks that this instance is waited for, and illness."""
 
     def __init__(self, client: AutoScalingClient, config: Config, facts: Facts) -> None:
         self._client = client
@@ -47,4 +47,13 @@ class Hooks:
                 LifecycleHookName=hook,
                 AutoScalingGroupName=self._config.group,
                 InstanceId=self._instance_id,
+            )
+
+    def report_unhealthy(self) -> None:
+        """Have the group replace this instance. Raises `AgentError`."""
+        with aws.one_line("report of bad health"):
+            self._client.set_instance_health(
+                InstanceId=self._instance_id,
+                HealthStatus="Unhealthy",
+                ShouldRespectGracePeriod=True,
             )

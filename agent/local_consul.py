@@ -30,6 +30,15 @@ class LocalConsul:
             checks = self._own_checks()
         return bool(checks) and all(check["Status"] == "passing" for check in checks)
 
+    def peers_are_well(self) -> bool:
+        """True when the service passes its checks on another machine of the tier."""
+        if self._service is None:
+            return False
+        with one_line("peers"):
+            own = self.api.agent.services().get(self._service, {}).get("Address")
+            _, found = self.api.health.service(self._service, passing=True)
+        return any(entry["Service"]["Address"] != own for entry in found)
+
     def registered(self) -> bool:
         """True when the agent knows the own service."""
         with one_line("services"):

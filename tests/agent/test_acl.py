@@ -66,6 +66,23 @@ def test_a_tenant_registers_its_services_and_takes_them_out(
     assert not local.registered()
 
 
+def test_only_other_machines_count_as_peers(consul: Server, tokens: dict[str, str]) -> None:
+    api = consul.api(tokens["acme"])
+    api.agent.service.register("acme-rtp", service_id="acme-rtp", address="10.40.16.4")
+    local = LocalConsul(consul.http_port, "acme-rtp", tokens["acme"])
+    assert local.passing() is False  # a service without a check proves nothing
+    assert not local.peers_are_well()
+    service = {"Service": "acme-rtp", "Address": "10.40.16.9"}
+    answer = requests.put(
+        f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
+        json={"Node": "acme--i-9", "Address": "10.40.16.9", "Service": service},
+        headers={"X-Consul-Token": tokens["acme"]},
+        timeout=5,
+    )
+    assert answer.ok, answer.text
+    assert local.peers_are_well()
+
+
 def test_a_tenant_cannot_register_a_service_of_another(
     consul: Server, tokens: dict[str, str]
 ) -> None:

@@ -116,6 +116,17 @@ def test_what_cannot_be_counted_is_waited_for(state: Path) -> None:
     assert world.events == ["maintenance", *LEAVING]
 
 
+def test_a_service_that_died_with_its_calls_is_not_waited_for_long(state: Path) -> None:
+    world = World()
+
+    def dead() -> int:
+        raise AgentError("Kamailio does not answer")
+
+    world.drain(state, dead, limit=3600).run()
+    assert world.events == ["maintenance", "heartbeat", *LEAVING]
+    assert world.now - 1000 < 90
+
+
 @pytest.mark.parametrize("broken", ["maintenance", "deregister", "leave", "heartbeat"])
 def test_a_step_that_fails_does_not_keep_the_machine(state: Path, broken: str) -> None:
     world = World()

@@ -24,6 +24,7 @@ ELSEWHERE = {
 EVERYBODY = {
     "autoscaling:CompleteLifecycleAction",
     "autoscaling:RecordLifecycleActionHeartbeat",
+    "autoscaling:SetInstanceHealth",
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "kms:Decrypt",

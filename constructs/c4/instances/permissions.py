@@ -10,7 +10,7 @@ from settings.facts import metric_namespace
 
 
 def every_instance(account: Account, *, deployment: str, group: str) -> list[Statement]:
-    """Join Consul, report metrics, answer lifecycle hooks of the own group."""
+    """Join Consul, report metrics, answer the own group: lifecycle hooks, bad health."""
     return [
         Statement(
             sid="FindConsulServersByTag",
@@ -24,10 +24,11 @@ def every_instance(account: Account, *, deployment: str, group: str) -> list[Sta
             where={"cloudwatch:namespace": metric_namespace(deployment)},
         ),
         Statement(
-            sid="AnswerLifecycleHooks",
+            sid="AnswerOwnGroup",
             actions=[
                 "autoscaling:CompleteLifecycleAction",
                 "autoscaling:RecordLifecycleActionHeartbeat",
+                "autoscaling:SetInstanceHealth",
             ],
             resources=[
                 account.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{group}")
