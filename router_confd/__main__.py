@@ -1,4 +1,4 @@
-"""`python -m router_confd [run | check-config]`."""
+"""`python -m router_confd [run | check-config | settings]`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from router_confd.config import (
     load_credentials,
     load_secrets,
     load_settings,
+    settings_table,
 )
 
 BAD_INPUT = 2
@@ -25,9 +26,16 @@ def main() -> int:
         prog="router-confd", description="The routing API. Settings: C4_CONFD_* variables."
     )
     parser.add_argument(
-        "command", nargs="?", default="run", choices=("run", "check-config"), help="default: run"
+        "command",
+        nargs="?",
+        default="run",
+        choices=("run", "check-config", "settings"),
+        help="default: run",
     )
     command = parser.parse_args().command
+    if command == "settings":
+        print(settings_table())
+        return 0
     try:
         settings = load_settings()
         secrets = load_secrets(settings.secrets_file)

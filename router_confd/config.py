@@ -58,8 +58,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     database_host: str = Field(description="DNS name, address, or directory of a Unix socket")
-    database_port: int = Field(default=POSTGRES_PORT, ge=1, le=65535)
-    database_name: str = Field(default="router_confd", min_length=1, max_length=63)
+    database_port: int = Field(default=POSTGRES_PORT, ge=1, le=65535, description="TCP port")
+    database_name: str = Field(
+        default="router_confd", min_length=1, max_length=63, description="name of the database"
+    )
     database_credentials_file: FilePath = Field(
         description='JSON {"username", "password"}; read again for each new connection'
     )
@@ -68,15 +70,23 @@ class Settings(BaseSettings):
     )
     database_pool: int = Field(default=10, ge=2, le=100, description="connections of this instance")
     database_timeout: float = Field(default=5.0, gt=0, le=60, description="per statement, seconds")
-    secrets_file: FilePath = Field(description='JSON {"api_key", "encryption_key"}')
-    kamailio_listen: ListenAddress = Listen("127.0.0.1", CONFD_KAMAILIO_PORT)
-    api_listen: ListenAddress = Listen("127.0.0.1", CONFD_API_PORT)
+    secrets_file: FilePath = Field(
+        description='JSON {"api_key", "encryption_key"}, optional list `previous_encryption_keys`'
+    )
+    kamailio_listen: ListenAddress = Field(
+        default=Listen("127.0.0.1", CONFD_KAMAILIO_PORT), description="internal listener"
+    )
+    api_listen: ListenAddress = Field(
+        default=Listen("127.0.0.1", CONFD_API_PORT), description="management listener"
+    )
     api_tls_cert: FilePath | None = Field(default=None, description="PEM chain of the API listener")
-    api_tls_key: FilePath | None = None
+    api_tls_key: FilePath | None = Field(default=None, description="PEM key of the API listener")
     wazo_auth_url: HttpUrl | None = Field(
         default=None, description="base URL of wazo-auth, e.g. https://auth.example.com/0.1"
     )
-    wazo_auth_ca: FilePath | None = None
+    wazo_auth_ca: FilePath | None = Field(
+        default=None, description="CA bundle (PEM) of wazo-auth, if not a public one"
+    )
     spool_dir: Path = Field(
         default=Path("/var/lib/c4/router-confd"), description="CDRs waiting for the database"
     )
@@ -84,7 +94,11 @@ class Settings(BaseSettings):
     max_staleness: float = Field(
         default=600.0, ge=1, le=86_400, description="seconds that routing answers without database"
     )
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="DEBUG, INFO, WARNING or ERROR",
+    )
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
@@ -103,6 +117,21 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.database_host).is_loopback
         except ValueError:
             return False
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table, for the README."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = "required" if field.is_required() else _shown(field.default)
+        lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Listen):
+        return f"`{value.host}:{value.port}`"
+    return "none" if value is None else f"`{value}`"
 
 
 class Credentials(BaseModel):

@@ -27,6 +27,9 @@ _HOST = re.compile(
 )
 
 
+_AUTHORITY = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*(;[A-Za-z0-9._~=-]+)*")
+
+
 class Body(BaseModel):
     """A request body: unknown fields are ignored."""
 
@@ -61,6 +64,12 @@ def _host(text: str) -> str:
     return text
 
 
+def _host_and_more(text: str) -> str:
+    if not _AUTHORITY.fullmatch(text):
+        raise ValueError("must be a host name or an IP address, optionally with :port, ;parameters")
+    return text
+
+
 def _regex(text: str) -> str:
     patterns.check(text)
     return text
@@ -92,6 +101,9 @@ Text256 = Annotated[str, StringConstraints(max_length=256), AfterValidator(_prin
 Host64 = Annotated[Text64, AfterValidator(_host)]
 Host128 = Annotated[Text128, AfterValidator(_host)]
 Host256 = Annotated[Text256, AfterValidator(_host)]
+Registrar = Annotated[
+    Annotated[Text128, AfterValidator(_host_and_more)] | None, BeforeValidator(_empty_is_none)
+]
 Regex = Annotated[Text256, AfterValidator(_regex)]
 DidRegex = Annotated[Text256, AfterValidator(_did)]
 Int = Annotated[int, Field(ge=-INT_MAX - 1, le=INT_MAX)]
@@ -102,7 +114,6 @@ Limit = Annotated[int, Field(ge=1, le=1_000_000)]
 Timestamp = Annotated[
     datetime, AfterValidator(_utc), PlainSerializer(_iso, return_type=str, when_used="json")
 ]
-OptionalHost128 = Annotated[Host128 | None, BeforeValidator(_empty_is_none)]
 OptionalHost256 = Annotated[Host256 | None, BeforeValidator(_empty_is_none)]
 EmptyIsNone = BeforeValidator(_empty_is_none)
 MaxCalls = Annotated[

@@ -19,10 +19,10 @@ from router_confd.schemas.base import (
     Id,
     MaxCalls,
     MaxCps,
-    OptionalHost128,
     OptionalHost256,
     Port,
     Read,
+    Registrar,
     Seconds,
     Text64,
     Text192,
@@ -56,7 +56,7 @@ class TrunkUpdate(Body):
     auth_username: Annotated[Text64 | None, EmptyIsNone] = None
     auth_password: Annotated[Text192 | None, EmptyIsNone] = None
     realm: Annotated[Text64 | None, EmptyIsNone] = None
-    registrar_proxy: OptionalHost128 = None
+    registrar_proxy: Registrar = None
     from_domain: Annotated[Host64 | None, EmptyIsNone] = None
     expire_seconds: Seconds | None = None
     retry_seconds: Seconds | None = None

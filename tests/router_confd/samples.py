@@ -120,7 +120,7 @@ SAMPLES = [
             "auth_username": "user",
             "auth_password": "a-secret-password",
             "realm": "realm.example.com",
-            "registrar_proxy": "registrar.example.com",
+            "registrar_proxy": "registrar.example.com:5070;transport=tcp",
             "from_domain": "from.example.com",
             "expire_seconds": 600,
             "retry_seconds": 10,

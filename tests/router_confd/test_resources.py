@@ -352,6 +352,8 @@ def test_rule_of_an_unknown_owner_is_null(
         ("ipbxs", "customer", 2**31),
         ("carrier_trunks", "sip_proxy", "x" * 129),
         ("carrier_trunks", "sip_proxy", ""),
+        ("carrier_trunks", "registrar_proxy", "a b"),
+        ("carrier_trunks", "registrar_proxy", "a>,<sip:evil"),
         ("carrier_trunks", "carrier_id", 2**31),
         ("carrier_trunks", "max_calls", 0),
         ("dids", "did_regex", "("),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from router_confd.config import settings_table
 from tests.router_confd.instance import ROOT
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,10 @@ def test_bad_value(environment: dict[str, str], name: str, value: str, allowed: 
 def test_everything_wrong_is_told_at_once(environment: dict[str, str]) -> None:
     done = check(environment | {"C4_CONFD_DATABASE_PORT": "x", "C4_CONFD_LOG_LEVEL": "y"})
     assert "DATABASE_PORT" in done.stderr and "LOG_LEVEL" in done.stderr
+
+
+def test_the_table_in_the_readme_is_current() -> None:
+    assert settings_table() in (ROOT / "router_confd/README.md").read_text()
 
 
 def test_nothing_set() -> None:
