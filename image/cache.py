@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,8 +60,8 @@ def build_once(target: Path, build: Callable[[Path], None]) -> bool:
         return True
 
 
-def prune(directory: Path, prefix: str, keep: Path, most: int = 3) -> None:
-    """Delete all but the `most` newest of the entries that begin with `prefix`, never `keep`."""
+def prune(directory: Path, prefix: str, keep: Collection[Path], most: int = 3) -> None:
+    """Delete all but the `most` newest of the entries that begin with `prefix`, none of `keep`."""
     entries = sorted(directory.glob(f"{prefix}*"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for entry in [e for e in entries if e != keep and not e.name.endswith(".part")][most - 1 :]:
+    for entry in [e for e in entries if e not in keep and not e.name.endswith(".part")][most - 1 :]:
         shutil.rmtree(entry, ignore_errors=True)

@@ -14,6 +14,7 @@ An interrupted build loses one layer at most. From complete caches nothing touch
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from image.cache import build_once, digest, prune
 from lab import tls
 from lab.command import argv, run
 from lab.errors import LabError
-from lab.names import cache_dir
+from lab.names import cache_dir, labs_dir
 
 HERE: Final = Path(__file__).parent
 SUITE: Final = "trixie"
@@ -178,13 +179,25 @@ def _layer(
             shutil.rmtree(work, ignore_errors=True)
 
     if build_once(target, build_layer):
-        prune(_directory(), f"{name}-", keep=target)
+        prune(_directory(), f"{name}-", keep={target, *_in_use()})
     return target
 
 
 def overlay_option(layers: Sequence[Path]) -> str:
     """The layers, topmost first, as overlayfs wants them."""
     return ":".join(argv(layers))
+
+
+def _in_use() -> set[Path]:
+    """Layers that a lab boots its machines from, also later on."""
+    used: set[Path] = set()
+    for file in labs_dir().glob("*/config.json"):
+        try:
+            config = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        used |= {Path(layer) for kind in ("instance", "database") for layer in config.get(kind, [])}
+    return used
 
 
 def _function(name: str) -> str:

@@ -34,6 +34,11 @@ def cache_dir() -> Path:
     return Path(base) / "c4"
 
 
+def labs_dir() -> Path:
+    """Directory with the state of each lab."""
+    return Path(os.environ.get("C4_LAB_DIR", "/var/tmp/c4-lab"))
+
+
 @dataclass(frozen=True)
 class Names:
     """All names of the lab called `lab`; raises `LabError` for a bad name."""
@@ -49,7 +54,7 @@ class Names:
 
     @property
     def state(self) -> Path:
-        return Path(os.environ.get("C4_LAB_DIR", "/var/tmp/c4-lab")) / self.lab
+        return labs_dir() / self.lab
 
     @property
     def status_file(self) -> Path:

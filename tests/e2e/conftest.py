@@ -27,6 +27,7 @@ from settings import Tenant
 from settings.load import ROOT, deployment_path
 
 LAB = "test"
+KEEP = os.environ.get("C4_E2E_KEEP") == "1"  # leave the deployment running for the next run
 LOGS = Path(os.environ.get("C4_E2E_LOGS", ROOT / ".e2e-logs"))
 
 
@@ -49,7 +50,8 @@ def deployed() -> Iterator[World]:
     """The demo deployment, all checks passing, routing data in place."""
     chosen = settings.load("demo")
     lab = Lab(name=LAB)
-    lab.down()  # what an interrupted run may have left
+    if not KEEP:
+        lab.down()  # what an interrupted run may have left
     cluster = Cluster(lab, chosen)
     tenant = chosen.tenants[0]
     console = Console(stderr=True, force_terminal=False)
@@ -71,7 +73,7 @@ def deployed() -> Iterator[World]:
         save_logs(cluster, "deployment")
         raise
     finally:
-        if os.environ.get("C4_E2E_KEEP") != "1":
+        if not KEEP:
             lab.down()
 
 
