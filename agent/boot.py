@@ -28,7 +28,7 @@ def boot(config: Config) -> None:
         write_rtpengine(config, instance)
     until_done("Consul secrets", lambda: consul_secrets.write_all(config, instance))
     if config.kind is Kind.CONFD:
-        until_done("router-confd secrets", lambda: confd.write_secrets(config))
+        until_done("router-confd secrets", lambda: confd.write_secrets(config, instance))
         until_done("database", lambda: confd.write_database(config, instance))
     if config.service is not None:
         write_service(instance)

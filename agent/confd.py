@@ -20,23 +20,49 @@ if TYPE_CHECKING:
 USER = "c4"
 DATABASE_FILE = "database.json"
 SECRETS_FILE = "router-confd.json"
+API_CERTIFICATE = "api.pem"
+API_KEY = "api-key.pem"
 ENCRYPTION_KEY_BYTES = 32
 
 
-def new_secrets() -> dict[str, Any]:
-    """First value of a tenant's router-confd secret: both keys are 256 bit, URL-safe base64."""
+def new_secrets(service: str) -> dict[str, Any]:
+    """First value of a tenant's router-confd secret.
+
+    The API key and the encryption key are 256 bit, URL-safe base64. The authority signs the
+    certificates of the management API; its own certificate is what clients trust.
+    """
+    from agent import pki
+
+    authority = pki.new_authority(f"Management API of {service}")
     key = base64.urlsafe_b64encode(os.urandom(ENCRYPTION_KEY_BYTES)).decode()
-    return {"api_key": random_secrets.token_urlsafe(32), "encryption_key": key}
+    return {
+        "api_key": random_secrets.token_urlsafe(32),
+        "encryption_key": key,
+        "ca_certificate": authority.certificate,
+        "ca_key": authority.key,
+    }
 
 
-def write_secrets(config: Config) -> None:
-    """Write the API key and the encryption key. Raises `AgentError`; repeat it."""
-    name = config.secrets.router_confd
-    if name is None:
+def write_secrets(config: Config, instance: Facts) -> None:
+    """Write keys and the certificate of the management API. Raises `AgentError`; repeat it."""
+    from agent import pki
+
+    name, service = config.secrets.router_confd, config.service
+    if name is None or service is None:
         raise AgentError("secrets.router_confd: required on a router-confd instance, but absent")
     client = aws.client("secretsmanager", config.region)
-    value = secrets.read_or_create(client, name, new_secrets)
-    write(paths.SECRETS / SECRETS_FILE, json.dumps(value), mode=0o400, owner=USER)
+    value = secrets.read_or_create(client, name, lambda: new_secrets(service))
+    try:
+        authority = pki.Pair(value.pop("ca_certificate"), value.pop("ca_key"))
+    except KeyError as error:
+        raise AgentError(f"secret {name}: key {error} is absent") from None
+    api = pki.issue_server(authority, (f"{service}.c4.internal", "localhost"), instance.private_ip)
+    for file, text in (
+        (SECRETS_FILE, json.dumps(value)),
+        (API_CERTIFICATE, api.certificate),
+        (API_KEY, api.key),
+    ):
+        write(paths.SECRETS / file, text, mode=0o400, owner=USER)
 
 
 def write_database(config: Config, instance: Facts) -> None:
@@ -59,6 +85,8 @@ def write_database(config: Config, instance: Facts) -> None:
         "C4_CONFD_SECRETS_FILE": paths.SECRETS / SECRETS_FILE,
         "C4_CONFD_KAMAILIO_LISTEN": f"{instance.private_ip}:{config.ports.confd_kamailio}",
         "C4_CONFD_API_LISTEN": f"{instance.private_ip}:{config.ports.confd_api}",
+        "C4_CONFD_API_TLS_CERT": paths.SECRETS / API_CERTIFICATE,
+        "C4_CONFD_API_TLS_KEY": paths.SECRETS / API_KEY,
         "C4_CONFD_SPOOL_DIR": paths.CONFD_SPOOL,
     }
     write(paths.CONFD_ENV, "".join(f"{key}={value}\n" for key, value in environment.items()))

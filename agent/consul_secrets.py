@@ -31,7 +31,7 @@ def new_server_secret(deployment: str) -> dict[str, Any]:
     """First value of the servers' secret."""
     from agent import pki
 
-    authority = pki.new_authority(deployment)
+    authority = pki.new_authority(f"Consul of {deployment}")
     return {
         "ca_certificate": authority.certificate,
         "ca_key": authority.key,
@@ -87,7 +87,9 @@ def _of_server(
         client, config.secrets.consul_agent, lambda: new_agent_secret(own)
     )
     authority = pki.Pair(own["ca_certificate"], own["ca_key"])
-    server = pki.issue_server(authority, config.deployment, instance.private_ip)
+    # The first name is the one that verify_server_hostname insists on.
+    hosts = (f"server.{config.deployment}.consul", "localhost")
+    server = pki.issue_server(authority, hosts, instance.private_ip)
     write(paths.CONSUL_TLS / "server.pem", server.certificate, mode=0o400, owner=USER)
     write(paths.CONSUL_TLS / "server-key.pem", server.key, mode=0o400, owner=USER)
     management, operator = own["management_token"], own["operator_token"]

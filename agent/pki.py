@@ -1,8 +1,9 @@
-"""Certificates of Consul's servers, from an authority that the deployment makes for itself."""
+"""Certificates of servers inside the VPC, from authorities that the deployment makes for itself."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -22,10 +23,10 @@ class Pair(NamedTuple):
     key: str
 
 
-def new_authority(deployment: str) -> Pair:
+def new_authority(title: str) -> Pair:
     """A certificate authority that may sign nothing but leaf certificates."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name(f"Consul of {deployment}")
+    name = _name(title)
     builder = (
         _builder(name, name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -35,23 +36,21 @@ def new_authority(deployment: str) -> Pair:
     return _pair(builder.sign(key, hashes.SHA256()), key)
 
 
-def issue_server(authority: Pair, datacenter: str, address: IPv4Address) -> Pair:
-    """Certificate of a Consul server: the name that clients insist on, and its addresses."""
+def issue_server(authority: Pair, hosts: Sequence[str], address: IPv4Address) -> Pair:
+    """Certificate of a server that clients reach by one of `hosts` or by its address."""
     signer = serialization.load_pem_private_key(authority.key.encode(), password=None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise ValueError("the authority's key must be an elliptic curve key")
     issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
     key = ec.generate_private_key(ec.SECP256R1())
-    host = f"server.{datacenter}.consul"
     names = [
-        x509.DNSName(host),
-        x509.DNSName("localhost"),
+        *(x509.DNSName(host) for host in hosts),
         x509.IPAddress(IPv4Address("127.0.0.1")),
         x509.IPAddress(address),
     ]
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = (
-        _builder(_name(host), issuer.subject, key.public_key())
+        _builder(_name(hosts[0]), issuer.subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)

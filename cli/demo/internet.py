@@ -53,11 +53,12 @@ def plan(cluster: Cluster, tenant: Tenant) -> Plan:
     """Routing data of a tenant, and where and with which key to create it."""
     secrets = cluster.lab.client("secretsmanager")
     name = secret_name(cluster.deployment.deployment, tenant.name, Tier.CONFD.value)
-    key = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])["api_key"]
+    secret = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
     instances = cluster.machines(tenant.name, Tier.CONFD.value)
     return Plan(
-        urls=[f"http://{machine.private_ip}:{CONFD_API_PORT}" for machine in instances],
-        api_key=key,
+        urls=[f"https://{machine.private_ip}:{CONFD_API_PORT}" for machine in instances],
+        api_key=secret["api_key"],
+        ca_certificate=secret["ca_certificate"],
         tenant_uuid=str(_uuid4_of(f"c4-{cluster.deployment.deployment}-{tenant.name}")),
         tenant_name=tenant.name,
         carrier="carrier",

@@ -7,6 +7,7 @@ what it did. Objects that are there already stay as they are.
 
 from __future__ import annotations
 
+import ssl
 import sys
 import time
 from typing import Any
@@ -31,7 +32,7 @@ class Plan(BaseModel):
 
     urls: list[str]  # management API of each router-confd instance
     api_key: str
-    ca_file: str | None = None  # None: the API's certificate is not checked
+    ca_certificate: str  # PEM; what the API's certificates must be signed by
     tenant_uuid: str
     tenant_name: str
     carrier: str
@@ -46,7 +47,7 @@ class Api:
         self._urls = plan.urls
         self._client = httpx.Client(
             headers={"X-API-Key": plan.api_key},
-            verify=plan.ca_file or False,
+            verify=ssl.create_default_context(cadata=plan.ca_certificate),
             timeout=5,
             trust_env=False,
         )

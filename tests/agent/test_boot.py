@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import stat
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -143,6 +144,27 @@ def test_servers_and_instances_get_what_they_need_and_no_more(
     management = of_server["acl"]["tokens"]["initial_management"]
     for path in folders.rglob("*"):
         assert path.is_dir() or management not in path.read_text(), path
+
+
+def test_router_confd_gets_its_keys_and_a_certificate_but_not_the_authority(
+    secretsmanager: Any, tenant: str
+) -> None:
+    name = f"c4/demo/{tenant}/router-confd"
+    secretsmanager.create_secret(Name=name)
+    chosen = config(
+        kind=Kind.CONFD,
+        service=f"{tenant}-router-confd",
+        secrets=Secrets(consul_agent="unused", router_confd=name),
+    )
+    confd.write_secrets(chosen, FACTS)
+    keys = json.loads((paths.SECRETS / confd.SECRETS_FILE).read_text())
+    assert keys.keys() == {"api_key", "encryption_key"}
+    stored = json.loads(secretsmanager.get_secret_value(SecretId=name)["SecretString"])
+    for path in paths.SECRETS.iterdir():
+        assert _mode(path) == 0o400
+        assert stored["ca_key"] not in path.read_text()
+    context = ssl.create_default_context(cadata=stored["ca_certificate"])
+    context.load_cert_chain(paths.SECRETS / "api.pem", paths.SECRETS / "api-key.pem")
 
 
 def _database(aws: str, identifier: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from agent import pki
 
-DATACENTER = "demo"
+HOSTS = ("server.demo.consul", "localhost")
 
 
 def _handshake(server: pki.Pair, trusted: pki.Pair, host: str, folder: Path) -> None:
@@ -40,12 +40,12 @@ def _handshake(server: pki.Pair, trusted: pki.Pair, host: str, folder: Path) -> 
 
 @pytest.fixture(scope="module")
 def authority() -> pki.Pair:
-    return pki.new_authority(DATACENTER)
+    return pki.new_authority("Consul of demo")
 
 
 @pytest.fixture(scope="module")
 def server(authority: pki.Pair) -> pki.Pair:
-    return pki.issue_server(authority, DATACENTER, IPv4Address("10.40.64.5"))
+    return pki.issue_server(authority, HOSTS, IPv4Address("10.40.64.5"))
 
 
 @pytest.mark.parametrize("host", ["server.demo.consul", "localhost", "127.0.0.1", "10.40.64.5"])
@@ -57,7 +57,7 @@ def test_a_client_believes_a_server(
 
 def test_a_server_of_another_deployment_is_refused(server: pki.Pair, tmp_path: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
-        _handshake(server, pki.new_authority(DATACENTER), "server.demo.consul", tmp_path)
+        _handshake(server, pki.new_authority("Consul of demo"), "server.demo.consul", tmp_path)
 
 
 def test_a_server_of_another_name_is_refused(
@@ -70,7 +70,7 @@ def test_a_server_of_another_name_is_refused(
 def test_a_server_cannot_sign_certificates(
     authority: pki.Pair, server: pki.Pair, tmp_path: Path
 ) -> None:
-    forged = pki.issue_server(server, DATACENTER, IPv4Address("10.40.64.66"))
+    forged = pki.issue_server(server, HOSTS, IPv4Address("10.40.64.66"))
     chained = pki.Pair(forged.certificate + server.certificate, forged.key)
     with pytest.raises(ssl.SSLCertVerificationError):
         _handshake(chained, authority, "server.demo.consul", tmp_path)

@@ -80,7 +80,7 @@ def test_only_the_servers_secret_can_sign_and_manage() -> None:
 
 
 def test_keys_of_router_confd_are_strong_and_different() -> None:
-    one, other = confd.new_secrets(), confd.new_secrets()
+    one, other = confd.new_secrets("acme-router-confd"), confd.new_secrets("acme-router-confd")
     assert len(base64.urlsafe_b64decode(one["encryption_key"])) == 32
     assert len(one["api_key"]) >= 43
     assert one["api_key"] != other["api_key"]
