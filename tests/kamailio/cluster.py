@@ -24,7 +24,6 @@ from tests.kamailio.netns import Network, inside, network, socket_in
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent
 
-PREFIX = "kt-"
 SBCS = {"sbc1": ("10.40.0.11", "203.0.113.11"), "sbc2": ("10.40.5.12", "203.0.113.12")}
 ROUTERS = {"rtr1": "10.40.64.21", "rtr2": "10.40.80.22"}
 RTPS = {"rtp1": ("10.40.16.31", "203.0.113.31"), "rtp2": ("10.40.21.32", "203.0.113.32")}
@@ -232,7 +231,7 @@ class Cluster:
 @contextmanager
 def cluster(layers: tuple[Path, ...], deployment: Deployment | None = None) -> Iterator[Cluster]:
     """A running cluster; nothing of it is left afterwards."""
-    with tempfile.TemporaryDirectory(prefix="kt-", dir="/var/tmp") as work, network(PREFIX) as net:
+    with tempfile.TemporaryDirectory(prefix="kt-", dir="/var/tmp") as work, network() as net:
         Path(work).chmod(0o755)
         made = Cluster(net, layers, Path(work), deployment or load("demo"))
         try:

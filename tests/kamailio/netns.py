@@ -16,6 +16,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
+PREFIX = "kt-"
 INSIDE_GATEWAY = "10.40.0.1"
 OUTSIDE_GATEWAY = "198.51.100.1"
 
@@ -102,8 +103,6 @@ class Network:
         return f"{self.prefix}gw"
 
     def _namespace(self, name: str) -> None:
-        if Path(f"/run/netns/{name}").exists():  # left by a killed run of ours
-            ip("netns", "delete", name)
         ip("netns", "add", name)
         self.stack.callback(ip, "netns", "delete", name)
         ip("-n", name, "link", "set", "lo", "up")
@@ -169,9 +168,24 @@ class Network:
         self.public[public] = private
 
 
+def own_prefix() -> str:
+    """Prefix of this process's namespaces: several test runs may share the machine."""
+    return f"{PREFIX}{os.getpid()}-"
+
+
+def sweep() -> None:
+    """Remove the namespaces of runs that were killed."""
+    for path in Path("/run/netns").glob(f"{PREFIX}*-*"):
+        owner = path.name.removeprefix(PREFIX).split("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            ip("netns", "delete", path.name)
+
+
 @contextmanager
-def network(prefix: str) -> Iterator[Network]:
+def network() -> Iterator[Network]:
     """A network that leaves nothing behind."""
+    sweep()
+    prefix = own_prefix()
     with ExitStack() as stack:
         made = Network(prefix, stack)
         made.create()

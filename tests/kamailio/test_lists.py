@@ -17,10 +17,10 @@ from agent.lists import LISTS
 from rendering.kamailio_files import kamailio_files
 from settings import load
 from settings.facts import Tier
-from tests.kamailio.netns import ip
+from tests.kamailio.netns import ip, own_prefix
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
-NAMESPACE = "kt-consul"
+NAMESPACE = own_prefix() + "consul"
 
 
 def program(name: str) -> str:
@@ -108,8 +108,6 @@ urllib.request.urlopen(request, timeout=5).read()
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
     made = Catalogue(tmp_path)
-    if Path(f"/run/netns/{NAMESPACE}").exists():
-        ip("netns", "delete", NAMESPACE)
     ip("netns", "add", NAMESPACE)
     process = None
     try:
