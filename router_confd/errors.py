@@ -20,6 +20,23 @@ INVALID_TOKEN = "The provided token is not valid"
 RETRY_AFTER = {"Retry-After": "1"}
 
 
+_MEANINGS = {
+    400: "tenant_uuid is missing",
+    401: "no valid key or token",
+    403: "of another tenant",
+    404: "no such object, or not visible",
+    409: "a value that must be unique exists already",
+    422: "the body is not valid",
+    413: "the body is too large",
+    503: "not available now; another instance may be",
+}
+
+
+def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for these status codes."""
+    return {code: {"description": _MEANINGS[code]} for code in codes}
+
+
 class Unauthorized(Exception):
     """The caller is nobody we know; the text is the answer's body."""
 

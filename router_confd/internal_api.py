@@ -58,7 +58,7 @@ def app(service: Service) -> FastAPI:
 
 def status_router(service: Service) -> APIRouter:
     """`GET /status`, on both listeners."""
-    router = APIRouter()
+    router = APIRouter(responses=errors.documented(503))
 
     @router.get("/status", status_code=204, response_class=Response)
     async def status() -> Response:
@@ -92,6 +92,7 @@ def _routing(app: FastAPI, service: Service) -> None:
         openapi_extra=_body(RoutingRequest),
         route_class_override=DirectRoute,
         tags=["kamailio"],
+        responses=errors.documented(413, 422, 503),
     )
 
 
@@ -106,7 +107,7 @@ def _caller(directory: Directory, vault: Vault, body: RoutingRequest) -> AuthRep
 
 
 def _others(service: Service) -> APIRouter:
-    router = APIRouter(prefix=PREFIX, tags=["kamailio"])
+    router = APIRouter(prefix=PREFIX, tags=["kamailio"], responses=errors.documented(413, 503))
 
     @router.post("/auth")
     async def authentication(body: AuthRequest) -> AuthReply:

@@ -108,13 +108,21 @@ def _router(service: Service, resource: Resource) -> APIRouter:
     create.__annotations__["body"] = resource.create
     update.__annotations__["body"] = resource.update
 
-    created: Any = resource.read | None if resource.parent else resource.read
-    title = resource.name
-    add = router.add_api_route
-    add("", create, methods=["POST"], response_model=created, summary=f"Create {title}")
-    add("", read_all, methods=["GET"], response_model=page, summary=f"List {title}")
-    add(f"/{{{name}}}", read, methods=["GET"], response_model=resource.read, summary="Read")
-    add(f"/{{{name}}}", update, methods=["PUT"], response_model=resource.read, summary="Update")
-    add(f"/{{{name}}}", patch, methods=["PATCH"], response_model=resource.read, summary="Patch")
-    add(f"/{{{name}}}", delete, methods=["DELETE"], response_model=resource.read, summary="Delete")
+    new = errors.documented(400, 401, 403, 409, 413, 503)
+    old = errors.documented(401, 404, 503)
+    changed = errors.documented(401, 403, 404, 409, 413, 503)
+    row = resource.read
+
+    def add(path: str, call: Any, method: str, model: Any, answers: Any) -> None:
+        summary = f"{call.__name__.replace('_', ' ').capitalize()}: {resource.name}"
+        router.add_api_route(
+            path, call, methods=[method], response_model=model, summary=summary, responses=answers
+        )
+
+    add("", create, "POST", row | None if resource.parent else row, new)
+    add("", read_all, "GET", page, errors.documented(401, 503))
+    add(f"/{{{name}}}", read, "GET", row, old)
+    add(f"/{{{name}}}", update, "PUT", row, changed)
+    add(f"/{{{name}}}", patch, "PATCH", row, changed)
+    add(f"/{{{name}}}", delete, "DELETE", row, old)
     return router

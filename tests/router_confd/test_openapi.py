@@ -15,6 +15,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
+    status_code_conformance,
 )
 
 from tests.router_confd.conftest import new_database
@@ -23,7 +24,12 @@ from tests.router_confd.postgres import Postgres
 
 pytestmark = [pytest.mark.db, pytest.mark.slow]
 
-CHECKS = [not_a_server_error, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 EXAMPLES = 12  # per operation
 OPENAPI = "/api/v1/openapi.json"
 
