@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
@@ -34,8 +35,9 @@ class CdrStore:
     can be repeated from disk: the unique index drops the second copy.
     """
 
-    def __init__(self, database: Database, spool: Spool) -> None:
+    def __init__(self, database: Database, spool: Spool, reachable: Callable[[], bool]) -> None:
         self._database = database
+        self._reachable = reachable  # False: do not even try
         self._spool = spool
         self.stored = 0
         self.spooled = 0
@@ -54,15 +56,21 @@ class CdrStore:
         key = _key(tenant, request.idempotency_key)
         columns = request.model_dump(mode="json", exclude={"event", "idempotency_key"})
         record = columns | {"tenant_uuid": tenant, "idempotency_key": str(key)}
+        if self._reachable() and await self._store_now(record):
+            self.stored += 1
+        else:
+            await asyncio.to_thread(self._spool.put, key, record)
+            self.spooled += 1
+
+    async def _store_now(self, record: dict[str, Any]) -> bool:
         try:
             async with asyncio.timeout(STORE_TIMEOUT):
                 await self._insert([record])
-            self.stored += 1
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            await asyncio.to_thread(self._spool.put, key, record)
-            self.spooled += 1
+            return False
+        return True
 
     async def deliver_forever(self) -> None:
         """Empty the spool whenever the database is there."""

@@ -10,12 +10,19 @@ from typing import Any
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.pool import NullPool
 
 from router_confd.config import ConfigError, Settings, load_credentials
 
 CONNECT_TIMEOUT = 3.0  # seconds; a failing-over database must not hold a request longer
 POOL_WAIT = 1.0  # seconds to wait for a free connection
+MIGRATION_TIMEOUT = 900.0  # seconds per statement
 RECYCLE = 600  # seconds; bounds how long a rotated password stays in use
 
 UNAVAILABLE: tuple[type[BaseException], ...] = (
@@ -80,6 +87,16 @@ class Database:
             timeout=CONNECT_TIMEOUT,
             command_timeout=timeout,
             server_settings={"application_name": "router-confd", "timezone": "UTC"},
+        )
+
+    def migrations(self) -> AsyncEngine:
+        """An engine for schema changes, whose statements may take long. It keeps no connection."""
+
+        async def connect() -> asyncpg.Connection[Any]:
+            return await self.connect(statement_timeout=MIGRATION_TIMEOUT)
+
+        return create_async_engine(
+            "postgresql+asyncpg://", async_creator=connect, poolclass=NullPool
         )
 
     @asynccontextmanager

@@ -23,7 +23,7 @@ async def upgrade(database: Database) -> None:
     """Upgrade to the newest revision, waiting for the database as long as it takes."""
     while True:
         try:
-            async with database.engine.begin() as connection:
+            async with database.migrations().begin() as connection:
                 await connection.run_sync(_upgrade)
             return
         except Exception as error:
@@ -42,6 +42,6 @@ def config(connection: Connection) -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
-    # Waiting for another instance's migration is bounded by the statement timeout and retried.
+    """Wait for the instance that upgrades already, if there is one, then upgrade what is left."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     command.upgrade(config(connection), "head")

@@ -25,11 +25,13 @@ class Service:
 def build(settings: Settings, secrets: Secrets) -> Service:
     """The parts, not yet connected. Raises OSError when the spool directory is unusable."""
     database = Database(settings)
+    sync = Sync(database, settings.max_staleness)
+    spool = Spool(settings.spool_dir, settings.spool_limit)
     return Service(
         settings=settings,
         secrets=secrets,
         database=database,
-        sync=Sync(database, settings.max_staleness),
+        sync=sync,
         vault=Vault(secrets),
-        cdrs=CdrStore(database, Spool(settings.spool_dir, settings.spool_limit)),
+        cdrs=CdrStore(database, spool, lambda: sync.connected),
     )

@@ -24,7 +24,7 @@ EVERYTHING = "*"
 SYNC = "sync"  # a writer on this instance waits for its own change to arrive
 HEARTBEAT = 1.0  # seconds
 RETRY = (0.2, 2.0)  # seconds: random wait between attempts to connect
-LOAD_TIMEOUT = 120.0  # seconds per statement of a load
+LOAD_TIMEOUT = 15.0  # seconds per step of a load
 
 log = logging.getLogger(__name__)
 
@@ -99,15 +99,19 @@ class Sync:
             self._changes = asyncio.Queue()
             await connection.add_listener(CHANNEL, self._notified)
             started = time.monotonic()
-            self._directory = await load(connection)
+            await self._load(connection)
             self._confirmed = started
-            self.loads += 1
-            log.info("loaded the configuration in %.1f s", time.monotonic() - started)
             while True:
                 await self._step(connection)
         finally:
             # Not close(): that waits for a server which may be gone.
             connection.terminate()
+
+    async def _load(self, connection: Connection) -> None:
+        started = time.monotonic()
+        self._directory = await load(connection)
+        self.loads += 1
+        log.info("loaded the configuration in %.1f s", time.monotonic() - started)
 
     async def _step(self, connection: Connection) -> None:
         changes: list[str] = []
@@ -133,7 +137,7 @@ class Sync:
             keys[table].update(text.split(","))
         tokens = keys.pop(SYNC, set())
         if any(EVERYTHING in changed for changed in keys.values()):
-            self._directory = await load(connection)
+            await self._load(connection)
         elif self._directory is not None:
             await refresh(connection, self._directory, keys)
         for token in tokens:
