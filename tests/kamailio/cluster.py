@@ -22,7 +22,7 @@ from settings.models import Deployment
 from tests.kamailio.confd_stub import ConfdStub, answer
 from tests.kamailio.netns import Network, inside, network, socket_in
 from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent
+from tests.kamailio.sip import Agent, TcpAgent
 
 SBCS = {"sbc1": ("10.40.0.11", "203.0.113.11"), "sbc2": ("10.40.5.12", "203.0.113.12")}
 ROUTERS = {"rtr1": "10.40.64.21", "rtr2": "10.40.80.22"}
@@ -164,6 +164,17 @@ class Cluster:
         if address not in self._hosts:
             self._hosts[address] = self.net.host(f"ua{len(self._hosts)}", address)
         agent = Agent(socket_in(self._hosts[address], socket.SOCK_DGRAM, (address, port)))
+        self.agents.append(agent)
+        return agent
+
+    def tcp_ua(self, address: str, to: tuple[str, int]) -> TcpAgent:
+        """A user agent on the internet side, connected to an SBC."""
+        if address not in self._hosts:
+            self._hosts[address] = self.net.host(f"ua{len(self._hosts)}", address)
+        sock = socket_in(self._hosts[address], socket.SOCK_STREAM, (address, 0))
+        sock.settimeout(2)
+        sock.connect(to)
+        agent = TcpAgent(sock)
         self.agents.append(agent)
         return agent
 

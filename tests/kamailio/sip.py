@@ -90,6 +90,8 @@ def sdp(address: str, port: int, direction: str = "sendrecv") -> str:
 class Agent:
     """Sends and receives over one UDP socket; received messages go to their call."""
 
+    transport = "UDP"
+
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.address: tuple[str, int] = sock.getsockname()
@@ -116,17 +118,21 @@ class Agent:
         self.sock.settimeout(0.1)
         while not self._closed:
             try:
-                data, source = self.sock.recvfrom(65535)
+                received = self._receive()
             except TimeoutError:
                 continue
             except OSError:
                 return
-            if len(data) < 20:
-                continue
-            message = Message.parse(data, source)
-            with self._lock:
-                self.received.append(message)
-                self._dispatch(message)
+            for data, source in received:
+                if len(data) < 20:
+                    continue
+                message = Message.parse(data, source)
+                with self._lock:
+                    self.received.append(message)
+                    self._dispatch(message)
+
+    def _receive(self) -> list[tuple[bytes, tuple[str, int]]]:
+        return [self.sock.recvfrom(65535)]
 
     def _dispatch(self, message: Message) -> None:
         call = self.calls.get(message.call_id)
@@ -211,6 +217,9 @@ class Call:
         self.target = f"sip:{user}@{host}:{peer[1]}" if not domain else f"sip:{user}@{domain}"
         self.routes: list[str] = []
         self.cseq = random.randrange(1, 1000)
+        self.contact = f"<sip:ua@{agent.address[0]}:{agent.address[1]}>"
+        if agent.transport == "TCP":
+            self.contact = self.contact.replace(">", ";transport=tcp>")
         self.replies: list[Message] = []
         self.requests: list[Message] = []
         self.state = "new"
@@ -227,9 +236,9 @@ class Call:
         to = self.remote + (f";tag={self.remote_tag}" if self.remote_tag else "")
         lines = [
             f"{method} {self.target} SIP/2.0",
-            f"Via: SIP/2.0/UDP {address}:{port};branch={branch};rport",
+            f"Via: SIP/2.0/{self.agent.transport} {address}:{port};branch={branch};rport",
             f"From: {self.local};tag={self.local_tag}", f"To: {to}", f"Call-ID: {self.call_id}",
-            f"CSeq: {cseq} {method}", "Max-Forwards: 70", f"Contact: <sip:ua@{address}:{port}>",
+            f"CSeq: {cseq} {method}", "Max-Forwards: 70", f"Contact: {self.contact}",
             *(f"Route: {route}" for route in self.routes),
         ]  # fmt: skip
         if body:
@@ -397,3 +406,32 @@ class Call:
         timer = threading.Timer(seconds, locked)
         timer.daemon = True
         timer.start()
+
+
+class TcpAgent(Agent):
+    """An agent over one TCP connection that it opened itself, as a PBX behind NAT does."""
+
+    transport = "TCP"
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._buffer = b""
+        super().__init__(sock)
+
+    def send(self, text: str, to: tuple[str, int]) -> None:
+        self.sock.sendall(text.encode())
+
+    def _receive(self) -> list[tuple[bytes, tuple[str, int]]]:
+        data = self.sock.recv(65535)
+        if not data:
+            raise OSError("closed")
+        self._buffer += data
+        messages = []
+        while b"\r\n\r\n" in self._buffer:
+            head, _, rest = self._buffer.partition(b"\r\n\r\n")
+            found = re.search(rb"(?i)\r\n(?:Content-Length|l)\s*:\s*(\d+)", head)
+            length = int(found.group(1)) if found else 0
+            if len(rest) < length:
+                break
+            messages.append((head + b"\r\n\r\n" + rest[:length], self.sock.getpeername()))
+            self._buffer = rest[length:]
+        return messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -210,3 +211,60 @@ def test_dialogs_are_gone_on_every_node_after_the_call(
     wait_until(lambda: all(knows(node, call) for node in nodes), what="replicas")
     call.bye()
     wait_until(lambda: not any(knows(node, call) for node in nodes), 12, "dialogs stay")
+
+
+def test_call_over_tcp_ends_from_either_side(plane: Cluster, callee: Agent) -> None:
+    pbx = plane.tcp_ua(CALLER, SBC1)
+    call, _ = established(pbx, callee)
+    assert call.request("INVITE", body=sdp(CALLER, 6000)).status == 200
+    call.ack()
+    assert call.bye().status == 200
+    call, other = established(pbx, callee)
+    assert other.bye().status == 200
+    assert [m.method for m in call.requests] == ["BYE"]
+    assert "transport=tcp" in next(m for m in pbx.received if m.status == 200).get("Contact")
+    assert "transport" not in callee.seen("INVITE")[0].get("Contact")
+
+
+def test_pbx_behind_nat_is_reached_where_its_packets_come_from(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call = caller.call(SBC1)
+    call.contact = "<sip:ua@192.168.1.20:5060>"
+    assert call.invite().status == 200
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed")
+    assert "192.168" not in callee.seen("INVITE")[0].get("Contact")
+    assert other.bye().status == 200
+    assert [m.method for m in call.requests] == ["BYE"]
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "PRACK", "INFO"])
+def test_requests_of_an_early_dialog_reach_the_callee(
+    plane: Cluster, caller: Agent, callee: Agent, method: str
+) -> None:
+    callee.ring_s = 1.5
+    call = caller.call(SBC1)
+    done: list[int] = []
+    thread = threading.Thread(target=lambda: done.append(call.invite().status))
+    thread.start()
+    wait_until(lambda: any(r.status == 180 for r in call.replies), what="180")
+    ringing = next(r for r in call.replies if r.status == 180)
+    early = caller.call(SBC1)
+    caller.calls[call.call_id] = early  # the same dialog, seen from a second transaction
+    early.call_id, early.local_tag, early.remote_tag = (
+        call.call_id,
+        call.local_tag,
+        ringing.tag("To"),
+    )
+    early.routes, early.target = list(reversed(ringing.record_routes)), ringing.contact
+    early.cseq = call.cseq + 1
+    assert early.request(method).status == 200
+    assert callee.seen(method, call.call_id)
+    caller.calls[call.call_id] = call
+    thread.join()
+    assert done == [200]
+    call.cseq = early.cseq
+    call.ack()
+    assert call.bye().status == 200
