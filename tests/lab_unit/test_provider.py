@@ -55,9 +55,8 @@ def test_packed_provider_becomes_a_mirror(tmp_path: Path, monkeypatch: pytest.Mo
     (source / "README.md").write_text("not a provider")
     archive = source / "terraform-provider-aws_v6.34.0_linux_amd64.xz"
     archive.write_bytes(lzma.compress(b"program"))
-    rc = provider.mirror_config(source, [ADDRESS], lambda _: None)
-    mirror = tmp_path / "cache/c4/terraform/mirror"
-    assert f'path = "{mirror}"' in rc.read_text()
+    mirror = provider.usable(source, [ADDRESS], lambda _: None)
+    assert mirror == tmp_path / "cache/c4/terraform/mirror"
     (program,) = (mirror / ADDRESS / "6.34.0/linux_amd64").iterdir()
     assert program.read_bytes() == b"program"
     assert program.stat().st_mode & 0o111
@@ -67,8 +66,8 @@ def test_ready_mirror_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     mirror = tmp_path / "mirror"
     (mirror / ADDRESS).mkdir(parents=True)
-    rc = provider.mirror_config(mirror, [ADDRESS], lambda _: None)
-    assert f'path = "{mirror}"' in rc.read_text()
+    assert provider.usable(mirror, [ADDRESS], lambda _: None) == mirror
+    assert f'path = "{mirror}"' in provider.mirror_config(mirror).read_text()
 
 
 @pytest.mark.parametrize("content", [None, "empty"])
@@ -80,7 +79,7 @@ def test_useless_mirror_is_an_error(
     if content:
         mirror.mkdir()
     with pytest.raises(LabError, match=str(mirror)):
-        provider.mirror_config(mirror, [ADDRESS], lambda _: None)
+        provider.usable(mirror, [ADDRESS], lambda _: None)
 
 
 def test_only_wanted_services_stay() -> None:
