@@ -204,6 +204,7 @@ def architecture_page(deployment: settings.Deployment) -> str:
         "| `network` | VPC, segments over the zones, routes, NAT, endpoints, flow logs |",
         f"| `consul` | {deployment.consul.servers} Consul servers, one group over the zones |",
     ]
+    lines.append("| `image` | EC2 Image Builder pipeline for the machine image ([how](image.md)) |")
     lines += [
         f"| `{tenant.name}` | SBC, router, RTP and router-confd groups, database, Elastic IPs, "
         "security groups, roles |"
