@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,8 +61,15 @@ def build_once(target: Path, build: Callable[[Path], None]) -> bool:
         return True
 
 
-def prune(directory: Path, prefix: str, keep: Collection[Path], most: int = 3) -> None:
-    """Delete all but the `most` newest of the entries that begin with `prefix`, none of `keep`."""
+def prune(directory: Path, prefix: str, keep: Collection[Path], most: int = 5) -> None:
+    """Delete all but the `most` newest of the entries that begin with `prefix`, never `keep`.
+
+    What interrupted builds left behind goes after a day.
+    """
+    yesterday = time.time() - 86400
     entries = sorted(directory.glob(f"{prefix}*"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for entry in [e for e in entries if e not in keep and not e.name.endswith(".part")][most - 1 :]:
+    parts = [e for e in entries if ".part" in e.name]
+    whole = [e for e in entries if e not in parts]
+    old_parts = [p for p in parts if p.stat().st_mtime < yesterday]
+    for entry in old_parts + [e for e in whole[most:] if e not in keep]:
         shutil.rmtree(entry, ignore_errors=True)
