@@ -26,6 +26,7 @@ from settings.facts import (
 )
 
 POLL_S = 0.5
+REFRESHING = {"Pending", "InProgress", "Cancelling", "RollbackInProgress"}
 ROUTER_VARIABLE = "router"  # dialog variable of the SBC (kamailio/sbc.cfg.j2)
 _PACKETS = re.compile(r"^rtpengine_packets_total(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 CONSUL_SERVICE = "consul"  # the servers themselves, as Consul lists them
@@ -103,6 +104,20 @@ class Cluster:
                 return machine
         raise CliError(f"no machine has the address {address}", "look at: ./c4 demo status")
 
+    def refreshing(self) -> list[str]:
+        """Groups whose instances are being replaced, with the share that is done."""
+        client = self.lab.client("autoscaling")
+        found = []
+        for group in client.describe_auto_scaling_groups()["AutoScalingGroups"]:
+            name = group["AutoScalingGroupName"]
+            runs = client.describe_instance_refreshes(AutoScalingGroupName=name)
+            found += [
+                f"{name} {run.get('PercentageComplete', 0)} %"
+                for run in runs["InstanceRefreshes"]
+                if run["Status"] in REFRESHING
+            ]
+        return found
+
     def run(self, machine: Machine, *command: str, timeout: float = 10) -> str:
         """Output of a command on a machine. Raises `CliError` when it fails."""
         done = self.lab.exec(machine, list(command), timeout=timeout)
@@ -153,7 +168,9 @@ class Cluster:
             health = self.health()
             say(health.summary)
             if health.ok:
-                return health
+                if not (refreshes := self.refreshing()):
+                    return health
+                say(f"instance refresh: {', '.join(refreshes)}")
             if time.monotonic() > end:
                 raise CliError(
                     f"not healthy after {timeout:.0f} s: {health.summary}\n"

@@ -240,7 +240,7 @@ class Sip(Model):
         default=20,
         ge=1,
         le=10000,
-        description="new calls that a source of no accepted call may try per 10 s; more are dropped",
+        description="new calls that a source without accepted calls may try per 10 s; rest dropped",
     )
     login_failures: int = Field(
         default=10, ge=1, le=1000, description="refused logins of a source per minute before a ban"

@@ -33,8 +33,11 @@ def up(
     log = log_file(lab)
     reports: list[report.TenantReport] = []
     with Board(console, log) as board, ThreadPoolExecutor(thread_name_prefix="apply") as pool:
+        rolled_out = lab.running and bool(lab.machines())
         deploying = deploy(board, pool, lab, deployment, deployment_file)
         try:
+            if rolled_out:  # Terraform may be about to replace instances
+                _finish(board, deploying)
             with board.step("Consul checks") as step:
                 cluster.wait_healthy(step.say, check=deploying.check)
             setup_s = time.monotonic() - began

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,15 +60,16 @@ def deployed() -> Iterator[World]:
             Board(console, LOGS / "deploy.log") as board,
             ThreadPoolExecutor(thread_name_prefix="apply") as pool,
         ):
+            # Terraform goes on with its own waits while the first tests run
             deploying = deploy(board, pool, lab, chosen, deployment_path("demo"))
             with board.step("Consul checks") as step:
                 cluster.wait_healthy(step.say, check=deploying.check)
             internet = Internet.of(lab)
             with board.step("routing data") as step:
                 step.say(provision(cluster, tenant))
+            with Exchange(cluster, tenant, internet, LOGS / "calls") as exchange:
+                yield World(cluster, tenant, internet, exchange)
         deploying.check()
-        with Exchange(cluster, tenant, internet, LOGS / "calls") as exchange:
-            yield World(cluster, tenant, internet, exchange)
     except Exception:
         save_logs(cluster, "deployment")
         raise
@@ -85,16 +86,16 @@ def world(deployed: World) -> World:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Save the journals of all machines when a test fails, and say where they are."""
     report = yield
-    if getattr(report, "failed", False) and report.when == "call":
-        world = getattr(item, "funcargs", {}).get("deployed") or getattr(item, "funcargs", {}).get(
-            "world"
-        )
-        if isinstance(world, World):
-            folder = save_logs(world.cluster, item.name)
-            report.sections.append(("machines", f"journals of all machines: {folder}"))  # type: ignore[attr-defined]
-    return report  # type: ignore[return-value]
+    world = getattr(item, "funcargs", {}).get("deployed")
+    if report.failed and report.when == "call" and isinstance(world, World):
+        folder = save_logs(world.cluster, item.name)
+        report.sections.append(("machines", f"journals of all machines: {folder}"))
+    return report
 
 
 def save_logs(cluster: Cluster, name: str) -> Path:
