@@ -8,11 +8,13 @@ import shutil
 import pytest
 
 from c4 import lazy
+from image import layers
 
 lazy.install()  # before any test imports cdktf
 
 PROGRAMS = {"sip": "sipp", "e2e": "sipp"}
 NEED_ROOT = {"lab", "e2e"}
+NEED_IMAGE = ("lab", "sip", "e2e")
 
 
 def _obstacle(marker: str) -> str:
@@ -26,11 +28,28 @@ def _obstacle(marker: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run; in CI nothing may be skipped for that reason."""
+    """End-to-end tests last; skip what this machine cannot run. In CI that ends the run instead."""
     in_ci = os.environ.get("CI") == "true"
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
     for item in items:
         for marker in sorted(NEED_ROOT | set(PROGRAMS)):
             if item.get_closest_marker(marker) and (obstacle := _obstacle(marker)):
                 if in_ci:
                     pytest.exit(f"{item.nodeid}: {obstacle}", returncode=2)
                 item.add_marker(pytest.mark.skip(reason=obstacle))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the machine image when a chosen test needs it, so that none is skipped for its lack."""
+    wanted = any(
+        item.get_closest_marker(marker) for item in session.items for marker in NEED_IMAGE
+    )
+    if not wanted or os.geteuid() != 0 or session.config.option.collectonly:
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+
+    def say(message: str) -> None:
+        if reporter is not None:
+            reporter.write_line(f"machine image: {message}")
+
+    layers.build(say)
