@@ -16,6 +16,7 @@ from cli.demo.internet import Internet
 from cli.demo.up import call_tenant, up, verdict
 from cli.errors import BAD_INPUT, CliError
 from lab.api import Lab, Machine
+from lab.errors import LabError
 from settings.load import deployment_path
 
 DEFAULT_LAB = "demo"
@@ -44,7 +45,7 @@ def up_command(
 ) -> None:
     """Deploy, wait until all checks pass, place calls, and kill a router during a call."""
     chosen = settings.load(deployment)
-    if not up(console, Lab(name=lab), chosen, deployment_path(deployment).resolve(), calls=calls):
+    if not up(console, _lab(lab), chosen, deployment_path(deployment).resolve(), calls=calls):
         raise typer.Exit(1)
 
 
@@ -52,7 +53,7 @@ def up_command(
 def down_command(lab: LabName = DEFAULT_LAB) -> None:
     """Remove machines, networks, processes and state of the local cloud."""
     with console.status(f"removing the local cloud {lab!r}"):
-        Lab(name=lab).down()
+        _lab(lab).down()
     console.print(f"the local cloud {lab!r} is gone; the machine image stays cached")
 
 
@@ -125,8 +126,15 @@ def logs_command(
     typer.echo(cluster.run(chosen, "journalctl", "--no-pager", "-n", str(lines)), nl=False)
 
 
+def _lab(name: str) -> Lab:
+    try:
+        return Lab(name)
+    except LabError as error:
+        raise CliError(str(error), status=BAD_INPUT) from None
+
+
 def _running(lab: str, deployment: str | None) -> Cluster:
-    handle = Lab(name=lab)
+    handle = _lab(lab)
     chosen = settings.load(deployment)
     if not handle.running:
         raise CliError(f"the local cloud {lab!r} is not running", "start it: make demo")

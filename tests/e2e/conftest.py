@@ -102,6 +102,8 @@ def save_logs(cluster: Cluster, name: str) -> Path:
     """Journals of all machines, and what Consul says; returns the folder."""
     folder = LOGS / f"{time.strftime('%H%M%S')}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
+    if not cluster.lab.running:
+        return folder
     for machine in cluster.lab.machines():
         for title, command in {
             "journal": ["journalctl", "--no-pager", "-b"],
