@@ -57,6 +57,7 @@ class Secrets(Model):
     consul_server: str | None = None
     consul_tenant: str | None = None
     router_confd: str | None = None
+    sbc_tls: str | None = None
 
 
 class Database(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from agent import active, apply, aws, confd, health, log, metrics, paths
+from agent import active, apply, aws, confd, health, kamcmd, log, metrics, paths, sbc_tls
 from agent.config import Config, Kind
 from agent.drain import Drain
 from agent.errors import AgentError
@@ -39,6 +39,7 @@ class Daemon:
         self._launched = False
         self._spot: bool | None = None
         self._refused: dict[str, str] = {}
+        self._renewed = False
         self._draining = False
         self._drained = False
 
@@ -84,6 +85,8 @@ class Daemon:
             steps.append(Every(PEERS_INTERVAL_S, self._peers))
         if kind.carries_calls:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
+        if kind is Kind.SBC:
+            steps.append(Every(CREDENTIALS_INTERVAL_S, self._certificate))
         if kind is Kind.CONFD:
             steps.append(Every(CREDENTIALS_INTERVAL_S, self._credentials))
         if kind is Kind.CONSUL:
@@ -166,6 +169,17 @@ class Daemon:
 
     def _credentials(self) -> None:
         confd.write_credentials(self._config)
+
+    def _certificate(self) -> None:
+        """A renewed certificate, without a restart."""
+        self._renewed = sbc_tls.refresh(self._config, self._facts) or self._renewed
+        if not self._renewed:
+            return
+        try:
+            log.info("certificate renewed", reply=kamcmd.rpc(sbc_tls.RELOAD))
+            self._renewed = False
+        except apply.RpcFailed as error:
+            log.warning("certificate not reloaded", error=error)
 
     def _lead(self) -> None:
         """What one of the Consul servers does for all: their leader."""

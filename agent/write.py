@@ -8,11 +8,18 @@ import tempfile
 from pathlib import Path
 
 
-def write(path: Path, text: str, *, mode: int = 0o644, owner: str | None = None) -> None:
+def write(
+    path: Path,
+    text: str,
+    *,
+    mode: int = 0o644,
+    owner: str | None = None,
+    group: str | None = None,
+) -> None:
     """Replace `path` by `text` in one step; a reader sees the old content or the new.
 
-    The mode holds from the first byte on. `owner` is a user, whose group of the same name
-    is taken too; only root may give one.
+    Nobody else sees a byte before the mode is right. `owner` is a user, which only root may
+    give; `group` is that user's of the same name when it is absent.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
@@ -20,7 +27,9 @@ def write(path: Path, text: str, *, mode: int = 0o644, owner: str | None = None)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
         if owner is not None:
-            shutil.chown(temporary, owner, owner)
+            shutil.chown(temporary, owner, group or owner)
+        elif group is not None:
+            shutil.chown(temporary, group=group)
         temporary.chmod(mode)
         temporary.replace(path)
     except BaseException:

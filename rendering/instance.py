@@ -140,6 +140,9 @@ def agent_config(
             consul_agent=facts.secret_name(name, facts.CONSUL_SERVER, "agent"),
             consul_tenant=facts.secret_name(name, tenant.name, facts.CONSUL_SERVER),
             router_confd=facts.secret_name(name, tenant.name, tier) if confd else None,
+            sbc_tls=facts.secret_name(name, tenant.name, facts.SBC_TLS)
+            if tier is Tier.SBC
+            else None,
         ),
         database=Database(instance=facts.resource_name(name, tenant.name), name=facts.DATABASE_NAME)
         if confd

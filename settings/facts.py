@@ -88,6 +88,7 @@ HOOK_LAUNCHING: Final = "launching"  # lifecycle hooks of every group, completed
 HOOK_TERMINATING: Final = "terminating"
 # CloudWatch, namespace `metric_namespace()`, dimension AutoScalingGroupName; scaling follows it
 METRIC_ACTIVE_CALLS: Final = "ActiveCalls"
+SBC_TLS: Final = "sbc-tls"  # part of a secret's name: certificate and key of a tenant's SBCs
 DATABASE_NAME: Final = "router_confd"
 
 

@@ -17,7 +17,7 @@ from c4.secret import Secret
 from c4.stack import DeploymentStack
 from c4.tier import TierGroup
 from rendering import user_data
-from settings.facts import CONSUL_SERVER, Segment, Tier, resource_name, secret_name
+from settings.facts import CONSUL_SERVER, SBC_TLS, Segment, Tier, resource_name, secret_name
 from settings.models import Deployment, Tenant
 from stacks.consul import ConsulStack
 from stacks.network import NetworkStack
@@ -43,7 +43,8 @@ class TenantStack(DeploymentStack):
         self.image_id = MachineImage(self, "image", settings=deployment.image).id
 
         self.consul_secret = self._secret(CONSUL_SERVER, "token of the tenant's Consul agents")
-        self.sbc = self._tier(Tier.SBC)
+        self.sbc_tls_secret = self._secret(SBC_TLS, "certificate and key of the SBCs")
+        self.sbc = self._tier(Tier.SBC, secrets=[self.sbc_tls_secret])
         self.router = self._tier(Tier.ROUTER)
         self.rtp = self._tier(Tier.RTP)
         self.router_confd_secret = self._secret(Tier.CONFD, "API key and encryption key")

@@ -34,7 +34,7 @@ ADDRESS = {"ec2:AssociateAddress", "ec2:DescribeAddresses"}
 CREATE = {"secretsmanager:PutSecretValue", "kms:GenerateDataKey"}
 ROLES = {
     CONSUL_SERVER: EVERYBODY | CREATE | {"secretsmanager:ListSecrets"},
-    Tier.SBC: EVERYBODY | ADDRESS,
+    Tier.SBC: EVERYBODY | ADDRESS | CREATE,
     Tier.ROUTER: EVERYBODY,
     Tier.RTP: EVERYBODY | ADDRESS,
     Tier.CONFD: EVERYBODY | CREATE | {"rds:DescribeDBInstances"},

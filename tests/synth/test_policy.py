@@ -224,7 +224,8 @@ def test_only_tiers_that_need_a_secret_may_read_it(synthesized: Synthesized) -> 
             continue
         consul = ("agent_secret_arn", "aws_secretsmanager_secret.consul_secret")
         own = [r for r in statement["resources"] if not any(secret in r for secret in consul)]
-        assert not own or id_.startswith("router-confd_"), f"{where}: {own}"
+        assert not own or id_.startswith(("router-confd_", "sbc_")), f"{where}: {own}"
+        assert all(id_.split("_")[0] in r for r in own if "rds!" not in r), f"{where}: {own}"
 
 
 def test_no_secret_value_reaches_terraform(synthesized: Synthesized) -> None:
