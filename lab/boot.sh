@@ -8,7 +8,8 @@ set -eu
 cgroup=$1 lower=$2 directory=$3 netns=$4 machine=$5 hostname=$6
 echo $$ >"$cgroup/cgroup.procs"
 # The unified hierarchy alone, whatever the host has beside it: one way of booting on every host.
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
+[ "$(stat --file-system --format=%T /sys/fs/cgroup)" = cgroup2fs ] ||
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t overlay overlay \
     -o "lowerdir=$lower,upperdir=$directory/upper,workdir=$directory/work" "$directory/root"
 # /sys small and writable, so that cloud-init finds the hypervisor's UUID and with it EC2.

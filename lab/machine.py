@@ -59,6 +59,7 @@ class Machine:
         self.spec = spec
         self.directory = names.machine_dir(spec.id)
         self._process: subprocess.Popen[bytes] | None = None
+        self._started = time.monotonic()
 
     def start(self, network: CloudNetwork) -> None:
         """Boot; returns while the machine is still booting. Raises `LabError`."""
@@ -81,6 +82,11 @@ class Machine:
             )  # fmt: skip
         status = {"pid": self._process.pid, "started": time.time()}
         (self.directory / "machine.json").write_text(json.dumps(status))
+
+    @property
+    def age(self) -> float:
+        """Seconds since its start."""
+        return time.monotonic() - self._started
 
     @property
     def alive(self) -> bool:

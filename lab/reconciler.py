@@ -23,6 +23,8 @@ from lab.views import InstanceView
 log = logging.getLogger(__name__)
 TICK: Final = 0.25  # seconds
 RETRY: Final = 5.0  # seconds, after a machine could not be started
+EARLY: Final = 5.0  # seconds; a machine that dies sooner has not booted
+LONGEST_HOLD: Final = 60.0  # seconds
 STOPPERS: Final = 8  # machines that shut down at the same time
 
 
@@ -49,6 +51,8 @@ class Reconciler:
         self._translation: object = None
         self._enforced: dict[str, str] = {}
         self._retry_at: dict[str, float] = {}
+        self._early_deaths = 0
+        self._hold_until = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Tick until `stop` is set, then shut all machines down."""
@@ -89,7 +93,8 @@ class Reconciler:
             self._network.keep_subnets(subnets)
 
     def _start(self, machine_id: str, spec: Callable[[], MachineSpec]) -> None:
-        if machine_id in self._stopping or self._retry_at.get(machine_id, 0) > time.monotonic():
+        now = time.monotonic()
+        if machine_id in self._stopping or now < self._retry_at.get(machine_id, self._hold_until):
             return
         try:
             machine = Machine(self._names, spec())
@@ -108,8 +113,12 @@ class Reconciler:
 
     def _died(self, machine_id: str, instance: InstanceView | None) -> None:
         """A machine that ended by itself: its group replaces it; a database boots again."""
-        log.warning("%s: died", machine_id)
         machine = self._machines.pop(machine_id)
+        log.warning("%s: died %.0f s after its start", machine_id, machine.age)
+        self._early_deaths = self._early_deaths + 1 if machine.age < EARLY else 0
+        if self._early_deaths >= 3:  # the host cannot run machines: do not burn it
+            self._hold_until = time.monotonic() + min(2**self._early_deaths, LONGEST_HOLD)
+            log.error("machines die early; see %s; next try later", self._names.log_dir)
         machine.remove(keep_disk=instance is None)
         if instance is not None:
             with views.MOTO:
