@@ -11,9 +11,12 @@ from moto import mock_aws
 REGION = "eu-central-1"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
-    """Region of an AWS account, one for all tests: making one takes a second."""
+    """Region of an AWS account, one per module: making one takes a second.
+
+    Not one for all tests: moto forgets nothing while an outer `mock_aws` is open.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             patch.setenv(variable, "test")
