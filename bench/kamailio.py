@@ -28,6 +28,7 @@ from tests.kamailio.node import Node
 
 TICKS = os.sysconf("SC_CLK_TCK")
 HOLD_MS = 1000
+UAS = Path(__file__).with_name("sipp_uas.xml")
 BARE = """#!KAMAILIO
 debug=1
 log_stderror=yes
@@ -127,22 +128,22 @@ def measure(plane: Cluster, nodes: Sequence[Node], rate: int, seconds: int) -> R
     """One run of SIPp through the first SBC."""
     target = next(iter(SBCS.values()))
     callee, caller = _host(plane, CALLEE), _host(plane, CALLER)
-    with tempfile.TemporaryDirectory() as work:
-        uas = _sipp(callee, work, ["-sn", "uas", "-i", CALLEE, "-p", "5060"])
-        try:
-            time.sleep(0.5)
-            before, start = {n.name: _cpu(n) for n in nodes}, time.monotonic()
-            uac = _sipp(caller, work, [
-                "-sn", "uac", "-i", CALLER, "-p", "5060", "-d", str(HOLD_MS), "-r", str(rate),
-                "-m", str(rate * seconds), "-l", "100000", "-timeout", str(seconds + 30),
-                "-trace_stat", "-stf", f"{work}/stat.csv", "-fd", "1", f"{target[1]}:5060",
-            ])  # fmt: skip
-            uac.wait()
-            elapsed = time.monotonic() - start
-            cpu = {n.name: (_cpu(n) - before[n.name]) / elapsed * 100 for n in nodes}
-        finally:
-            uas.kill()
-            uas.wait()
+    limit = seconds + HOLD_MS / 1000 + 40
+    with (
+        tempfile.TemporaryDirectory() as work,
+        _sipp(callee, work, ["-sf", str(UAS), "-i", CALLEE, "-p", "5060"]),
+    ):
+        time.sleep(0.5)
+        before, start = {n.name: _cpu(n) for n in nodes}, time.monotonic()
+        options = [
+            "-sn", "uac", "-i", CALLER, "-p", "5060", "-d", str(HOLD_MS), "-r", str(rate),
+            "-m", str(rate * seconds), "-l", "100000", "-trace_stat", "-stf", f"{work}/stat.csv",
+            "-fd", "1", f"{target[1]}:5060",
+        ]  # fmt: skip
+        with _sipp(caller, work, options) as uac:
+            uac.wait(limit)
+        elapsed = time.monotonic() - start
+        cpu = {n.name: (_cpu(n) - before[n.name]) / elapsed * 100 for n in nodes}
         text = Path(f"{work}/stat.csv").read_text()
     last = list(csv.DictReader(text.splitlines(), delimiter=";"))[-1]
     return Run(
@@ -161,11 +162,17 @@ def _host(plane: Cluster, address: str) -> str:
     return plane.namespace_of(address)
 
 
-def _sipp(namespace: str, work: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+@contextmanager
+def _sipp(namespace: str, work: str, arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
         ["ip", "netns", "exec", namespace, "sipp", *arguments, "-nostdin"],
         cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _cpu(node: Node) -> float:

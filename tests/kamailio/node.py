@@ -103,7 +103,7 @@ class Node:
         self._spawn(["/usr/bin/rtpengine", "--foreground", "--log-stderr", "--table=-1",
                      f"--interface={self.address}!{self.public or self.address}",
                      f"--listen-ng={self.address}:{port}", "--port-min=30000",
-                     "--port-max=30999", "--num-threads=1", "--log-level=5"])  # fmt: skip
+                     "--port-max=39999", "--num-threads=1", "--log-level=5"])  # fmt: skip
         time.sleep(0.3)
 
     def _wait_for(self, ready: object) -> None:
