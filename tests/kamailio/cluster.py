@@ -199,6 +199,8 @@ class Cluster:
             stub.requests.clear()
             stub.cdrs.clear()
             stub.start()
+        for router in self.tier("rtr"):
+            router.rpc("htable.flush", "slow")
         dead = [node for node in self.nodes.values() if node.process is None]
         for node in dead:
             self.revive(node)
