@@ -195,7 +195,7 @@ class DispatchAlgorithm(StrEnum):
     @property
     def kamailio_id(self) -> int:
         """Number of the algorithm in Kamailio's dispatcher module."""
-        return {"call-id-hash": 0, "round-robin": 4, "weight": 9, "call-load": 10}[self.value]
+        return {"call-id-hash": 0, "round-robin": 4, "weight": 11, "call-load": 10}[self.value]
 
 
 class Sip(Model):
