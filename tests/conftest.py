@@ -41,9 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the machine image when a chosen test needs it, so that none is skipped for its lack."""
-    wanted = any(
-        item.get_closest_marker(marker) for item in session.items for marker in NEED_IMAGE
-    )
+    wanted = any(item.get_closest_marker(marker) for item in session.items for marker in NEED_IMAGE)
     if not wanted or os.geteuid() != 0 or session.config.option.collectonly:
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
