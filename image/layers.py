@@ -168,7 +168,8 @@ def _layer(
             progress(message)
             script, *arguments = command
             done = run(
-                ["unshare", "--mount", "--propagation", "private", HERE / "in-root.sh",
+                ["unshare", "--mount", "--pid", "--fork", "--kill-child",
+                 "--propagation", "private", HERE / "in-root.sh",
                  overlay_option(below), part, dirs["work"], dirs["root"], dirs["shared"],
                  "host" if online else "none", f"/run/c4-build/image/{script}", *arguments],
                 timeout=STAGE_LIMIT, check=False,

@@ -33,6 +33,8 @@ def main() -> int:
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def _run(lab: Lab, arguments: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from image import layers
-from lab import cloud, hosts, machine, sweep, terraform
+from lab import cgroups, cloud, hosts, machine, sweep, terraform
 from lab.command import Argument, argv, raise_limits, require_host
 from lab.daemon import Config, config_file
 from lab.errors import LabError
@@ -134,7 +134,8 @@ class Lab:
         machine.kill(self.names, _id(target))
 
     def cloud_command(self, args: Sequence[Argument]) -> list[str]:
-        return ["ip", "netns", "exec", self.names.cloud_ns, *argv(args)]
+        command = ["ip", "netns", "exec", self.names.cloud_ns, *argv(args)]
+        return cgroups.command_in(command, *self.names.guests)
 
     def cloud_exec(
         self, args: Sequence[Argument], timeout: float = 60

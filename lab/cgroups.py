@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError
@@ -30,6 +31,12 @@ def create(*names: str) -> Path:
     group = root().joinpath(*names)
     group.mkdir(parents=True, exist_ok=True)
     return group
+
+
+def command_in(command: Sequence[str], *names: str) -> list[str]:
+    """The command line that runs `command` in the nested group `names`, with the same pid."""
+    move = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
+    return ["sh", "-c", move, str(create(*names)), *command]
 
 
 def processes(group: Path) -> list[int]:

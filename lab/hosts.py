@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, Final
 
-from lab import netns
+from lab import cgroups, netns
 from lab.command import Argument, argv
 from lab.errors import LabError
 from lab.names import INTERNET, INTERNET_GATEWAY, Names
@@ -25,9 +25,11 @@ class Host:
     name: str
     namespace: str
     address: str
+    cgroup: tuple[str, ...]  # nested names
 
     def command(self, args: Sequence[Argument]) -> list[str]:
-        return ["ip", "netns", "exec", self.namespace, *argv(args)]
+        command = ["ip", "netns", "exec", self.namespace, *argv(args)]
+        return cgroups.command_in(command, *self.cgroup)
 
     def run(
         self, args: Sequence[Argument], timeout: float = 60, **options: Any
@@ -59,7 +61,7 @@ def ensure(names: Names, name: str, address: str) -> Host:
             gateway=INTERNET_GATEWAY,
         )
         attach(names.cloud_ns, INTERNET_BRIDGE, leg)
-    return Host(name, namespace, address)
+    return Host(name, namespace, address, names.guests)
 
 
 def remove(names: Names, name: str) -> None:

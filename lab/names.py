@@ -90,6 +90,11 @@ class Names:
     def cgroup(self) -> str:
         return f"c4-lab-{self.lab}"
 
+    @property
+    def guests(self) -> tuple[str, str]:
+        """Nested group of the host's programs that run in the lab's networks: they end with it."""
+        return self.cgroup, "guests"
+
     @staticmethod
     def bridge(subnet_id: str) -> str:
         """Interface names are limited to 15 characters."""

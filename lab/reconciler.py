@@ -21,7 +21,7 @@ from lab.network import CloudNetwork, Leg
 from lab.views import InstanceView
 
 log = logging.getLogger(__name__)
-TICK: Final = 0.25  # seconds
+TICK: Final = 0.5  # seconds
 RETRY: Final = 5.0  # seconds, after a machine could not be started
 EARLY: Final = 5.0  # seconds; a machine that dies sooner has not booted
 LONGEST_HOLD: Final = 60.0  # seconds
@@ -55,14 +55,14 @@ class Reconciler:
         self._hold_until = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Tick until `stop` is set, then shut all machines down."""
+        """Tick until `stop` is set, then cut the power of all machines."""
         while not stop.wait(TICK):
             try:
                 self.tick()
             except Exception:  # one bad object in moto must not stop all others
                 log.exception("reconciler")
-        for machine in list(self._machines):
-            self._stop(machine)
+        for machine in self._machines.values():
+            self._pool.submit(_logged, machine.remove)
         self._pool.shutdown()
 
     def tick(self) -> None:

@@ -10,11 +10,7 @@ from lab.names import Names
 
 
 def sweep(names: Names, progress: Callable[[str], None] = lambda _: None) -> None:
-    """Kill what runs and remove control groups, namespaces and files; logs stay.
-
-    What hosts and `cloud_popen` started on the host is not in the lab's control group; it loses
-    its network only.
-    """
+    """Kill what runs and remove control groups, namespaces and files; logs stay."""
     group = cgroups.root() / names.cgroup
     if cgroups.processes(group):
         progress("ending what is left of the machines")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from lab import tls
+from lab import cgroups, tls
 from lab.errors import LabError
 from lab.names import Names
 from lab.provider import Toolchain, toolchain
@@ -78,6 +79,7 @@ class Runner:
         command = [str(tools.program), *arguments]
         if inside:
             command = ["ip", "netns", "exec", self._names.cloud_ns, *command]
+            command = cgroups.command_in(command, *self._names.guests)
         log_file = self._work_dir / f"{directory.name}-{arguments[0]}.log"
         errors: list[str] = []
         with log_file.open("w") as log, subprocess.Popen(
@@ -85,9 +87,13 @@ class Runner:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as process:  # fmt: skip
             assert process.stdout is not None
-            for line in process.stdout:
-                log.write(line)
-                _report(line, directory.name, progress, errors)
+            try:
+                for line in process.stdout:
+                    log.write(line)
+                    _report(line, directory.name, progress, errors)
+            except BaseException:  # Ctrl-C, or an error of `progress`: Terraform ends as well
+                process.send_signal(signal.SIGINT)
+                raise
         if process.returncode not in (0, also):
             text = "\n".join(errors) or log_file.read_text()[-3000:]
             raise LabError(f"terraform {arguments[0]} of stack {directory.name} failed:\n{text}",

@@ -95,7 +95,7 @@ class Refresh:
         elif now < self.resume_at:
             return
         elif self.checkpoints and self.percentage >= self.checkpoints[0]:
-            self.checkpoints.pop(0)
+            self.checkpoints = [c for c in self.checkpoints if c > self.percentage]
             self.resume_at = now + self.checkpoint_delay
         else:
             self._replace(group, old[0], len(active), size)

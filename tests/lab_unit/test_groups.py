@@ -222,13 +222,23 @@ def test_refresh_waits_for_the_hook_of_each_new_instance(aws: Aws) -> None:
     assert aws.states() == ["InService", "Pending:Wait"]
 
 
-def test_refresh_pauses_at_a_checkpoint(aws: Aws) -> None:
+def test_refresh_pauses_at_each_checkpoint(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     aws.group(4)
     tick()
-    refresh(aws, MinHealthyPercentage=50, CheckpointPercentages=[50, 100], CheckpointDelay=3600)
+    refresh(aws, MinHealthyPercentage=50, CheckpointPercentages=[20, 50, 100], CheckpointDelay=60)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for _ in range(20):
+        turn()
+    assert status(aws) == ("InProgress", 25)
+    now += 61
     for _ in range(20):
         turn()
     assert status(aws) == ("InProgress", 50)
+    now += 61
+    for _ in range(20):
+        turn()
+    assert status(aws) == ("Successful", 100)
 
 
 def test_refresh_leaves_matching_instances_when_asked(aws: Aws) -> None:

@@ -201,8 +201,13 @@ def test_a_dead_machine_is_replaced(lab: Lab) -> None:
 
 def test_nothing_is_left_after_the_daemon_was_killed(lab: Lab) -> None:
     machines(lab)
+    left = [
+        lab.cloud_popen(["sleep", "1000"]),
+        lab.host("pbx", "198.51.100.20").popen(["sleep", "1000"]),
+    ]
     os.kill(lab._status()["pid"], signal.SIGKILL)
     wait(lambda: not lab.running, limit=10)
     assert traces(lab) != []
     lab.down()
     assert traces(lab) == []
+    assert [p.wait(5) for p in left] == [-signal.SIGKILL] * 2
