@@ -52,7 +52,9 @@ def test_removed_router_leaves_the_lists_and_its_replacement_gets_calls(
     assert victim.private_ip in listed
 
     remove(world, victim)
-    unlisting = Unlisting(cluster, tenant, victim.private_ip)
+    # one that is terminated drains: no new calls, but those that it holds
+    draining = remove is _terminate
+    unlisting = Unlisting(cluster, tenant, victim.private_ip, new_calls_only=draining)
     unlisting.run()
 
     assert unlisting.seconds is not None
@@ -76,6 +78,8 @@ def test_removed_router_leaves_the_lists_and_its_replacement_gets_calls(
         )
 
     _wait(replaced, REPLACEMENT_LIMIT_S, "a new router, active in every SBC's list")
+    listed = {d.host for sbc in world.exchange.sbcs() for d in cluster.destinations(sbc)}
+    assert victim.private_ip not in listed
     calls = world.exchange.by_did(calls=10)
     assert calls.ok, calls
     new = set(calls.routers) - {machine.private_ip for machine in before}
