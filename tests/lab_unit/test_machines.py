@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -114,6 +115,7 @@ def lab() -> Iterator[Lab]:
     finally:
         lab.down()
         assert traces(lab) == []
+        shutil.rmtree(lab.names.state)
 
 
 def machines(lab: Lab) -> list[Machine]:
