@@ -28,6 +28,7 @@ from tests.kamailio.node import Node
 
 TICKS = os.sysconf("SC_CLK_TCK")
 HOLD_MS = 1000
+MEMORY_MB = 1024  # the default of the settings
 UAS = Path(__file__).with_name("sipp_uas.xml")
 BARE = """#!KAMAILIO
 debug=1
@@ -44,7 +45,7 @@ loadmodule "siputils.so"
 loadmodule "textops.so"
 request_route {{
     if (has_totag()) {{
-        loose_route();
+        if (!loose_route()) $du = "sip:{next}";
     }} else if (is_method("INVITE")) {{
         record_route();
         $du = "sip:{next}";
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=int, default=20, help="length of each run")
     arguments = parser.parse_args(argv)
     table = Table("what", "cps", "calls", "failed", "retrans.", "CPU % by node", "CPU ms/call")
-    with cluster(_layers()) as plane:
+    with cluster(_layers(), memory_mb=MEMORY_MB) as plane:
         for rate in arguments.rates:
             _add(table, "SIP plane", measure(plane, list(_nodes(plane)), rate, arguments.seconds))
         with bare(plane) as nodes:
@@ -137,7 +138,8 @@ def measure(plane: Cluster, nodes: Sequence[Node], rate: int, seconds: int) -> R
         before, start = {n.name: _cpu(n) for n in nodes}, time.monotonic()
         options = [
             "-sn", "uac", "-i", CALLER, "-p", "5060", "-d", str(HOLD_MS), "-r", str(rate),
-            "-m", str(rate * seconds), "-l", "100000", "-trace_stat", "-stf", f"{work}/stat.csv",
+            "-m", str(rate * seconds), "-l", "100000", "-recv_timeout", "15000",
+            "-timeout", str(seconds + 30), "-trace_stat", "-stf", f"{work}/stat.csv",
             "-fd", "1", f"{target[1]}:5060",
         ]  # fmt: skip
         with _sipp(caller, work, options) as uac:
@@ -191,6 +193,7 @@ def _cpu(node: Node) -> float:
 
 def _add(table: Table, what: str, run: Run) -> None:
     cpu = " ".join(f"{name} {value:.0f}" for name, value in run.cpu.items())
+    print(what, run, file=sys.stderr)
     table.add_row(
         what, str(run.rate), str(run.calls), str(run.failed), str(run.retransmissions), cpu,
         f"{run.cpu_ms_per_call:.2f}",

@@ -48,8 +48,10 @@ class Cluster:
     """Handles to everything; `start` brings it up as an instance's agent would."""
 
     def __init__(
-        self, net: Network, layers: tuple[Path, ...], work: Path, deployment: Deployment
-    ) -> None:
+        self, net: Network, layers: tuple[Path, ...], work: Path, deployment: Deployment,
+        memory_mb: int,
+    ) -> None:  # fmt: skip
+        self.memory_mb = memory_mb
         self.net, self.layers, self.work = net, layers, work
         self.deployment, self.tenant = deployment, deployment.tenants[0]
         self.nodes: dict[str, Node] = {}
@@ -75,7 +77,7 @@ class Cluster:
         if tier is Tier.ROUTER:  # consul-template was there before; a reload waits up to 10 s
             rows = self.rtpengine_rows([address for address, _ in RTPS.values()])
             (node.lists / "rtpengine").write_text("\n".join(rows) + "\n")
-        node.start_kamailio()
+        node.start_kamailio(memory_mb=self.memory_mb)
         return node
 
     def start(self) -> None:
@@ -213,7 +215,7 @@ class Cluster:
         if node.name.startswith("rtp"):
             node.start_rtpengine(RTPENGINE_NG_PORT)
             return
-        node.start_kamailio()
+        node.start_kamailio(memory_mb=self.memory_mb)
         # The agent repeats this list: Kamailio has forgotten its peers.
         inside(node.namespace, lambda: lists.repeat("dmq", self._places(node), node.rpc))
 
@@ -242,11 +244,13 @@ class Cluster:
 
 
 @contextmanager
-def cluster(layers: tuple[Path, ...], deployment: Deployment | None = None) -> Iterator[Cluster]:
+def cluster(
+    layers: tuple[Path, ...], deployment: Deployment | None = None, *, memory_mb: int = 128
+) -> Iterator[Cluster]:
     """A running cluster; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="kt-", dir="/var/tmp") as work, network() as net:
         Path(work).chmod(0o755)
-        made = Cluster(net, layers, Path(work), deployment or load("demo"))
+        made = Cluster(net, layers, Path(work), deployment or load("demo"), memory_mb)
         try:
             made.start()
             yield made
