@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 import settings
+from cli import interrupt
 from cli.board import wide_console
 from cli.errors import BAD_INPUT, FAILED, INTERRUPTED, CliError
 from lab.errors import LabError
@@ -63,8 +62,7 @@ def docs(
 
 def main() -> NoReturn:
     """Run the command line; never a traceback for what a user can cause."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interrupt.install()
     from cli.demo.commands import app as demo_app  # imports moto's world; not for `settings check`
 
     app.add_typer(demo_app, name="demo")
@@ -76,17 +74,9 @@ def main() -> NoReturn:
         _fail(error.message, error.hint, error.status)
     except LabError as error:
         _fail(str(error), "", FAILED)
-    except Interrupted:
+    except interrupt.Interrupted:
         _fail("interrupted", "make demo goes on from here; make demo-down removes it", INTERRUPTED)
     sys.exit(0)
-
-
-class Interrupted(BaseException):
-    """Ctrl-C, `kill`, or a closed terminal: every block on the way out tidies up."""
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted
 
 
 def _fail(message: str, hint: str, status: int) -> NoReturn:

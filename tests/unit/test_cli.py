@@ -1,0 +1,96 @@
+"""Does the command tell users what is wrong, with the right exit status and no traceback?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from settings.load import ROOT
+
+
+def _c4(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_good_settings() -> None:
+    done = _c4("settings", "check", "demo")
+
+    assert done.returncode == 0, done.stderr
+    assert "demo: good" in done.stdout
+
+
+def test_every_problem_of_a_settings_file_is_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "deployment: bad\nregion: eu-central-1\nzones: [eu-central-1a, eu-central-1b]\n"
+        "consul: {servers: 4}\ncolour: blue\n"
+    )
+
+    done = _c4("settings", "check", str(path))
+
+    assert done.returncode == 2
+    assert "consul.servers: 4" in done.stderr
+    assert "colour: unknown key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo", "status", "--lab", "No-Good"], "not allowed"),
+        (["demo", "exec"], "Missing argument"),
+        (["nonsense"], "No such command"),
+        (["demo", "exec", "router", "--timeout", "0", "--", "true"], "--timeout"),
+    ],
+)
+def test_bad_input_ends_with_status_2_and_no_traceback(arguments: list[str], message: str) -> None:
+    done = _c4(*arguments)
+
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_deployment_is_bad_input() -> None:
+    done = _c4("settings", "check", C4_DEPLOYMENT="nowhere")
+
+    assert done.returncode == 2
+    assert "deployments/nowhere.yaml" in done.stderr
+
+
+def test_kill_reaches_terraform_too(tmp_path: Path) -> None:
+    """A program called terraform, started by the command, is asked to stop."""
+    program = tmp_path / "terraform"
+    program.symlink_to("/bin/sleep")
+    script = (
+        "import subprocess, sys\n"
+        "from cli import interrupt\n"
+        "interrupt.install()\n"
+        f"child = subprocess.Popen([{str(program)!r}, '60'])\n"
+        "print('ready', flush=True)\n"
+        "try:\n"
+        "    child.wait()\n"
+        "except interrupt.Interrupted:\n"
+        "    sys.exit(-child.wait(10))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(20) == signal.SIGINT
