@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from image import golang, payload
+from image import debian, golang, payload
 from image.cache import build_once, digest, prune
 from lab import tls
 from lab.command import argv, run
@@ -30,10 +30,6 @@ from lab.errors import LabError
 from lab.names import cache_dir, labs_dir
 
 HERE: Final = Path(__file__).parent
-SUITE: Final = "trixie"
-FIRST_PACKAGES: Final = (
-    "systemd-sysv,dbus,ca-certificates"  # the rest is apt's, which resolves better
-)
 STAGE_LIMIT: Final = 1800  # seconds
 
 Progress = Callable[[str], None]
@@ -50,7 +46,7 @@ class Image:
 def build(progress: Progress) -> Image:
     """Complete layers, made as far as the cache lacks them. Raises `LabError`."""
     ca = tls.authority().certificate_file
-    root = _root(progress)
+    root = debian.root(progress)
     files = HERE / "files"
     os_layer = _layer(
         "os", [root], ["provision.sh", "os"], progress, "installing Debian packages",
@@ -75,36 +71,6 @@ def build(progress: Progress) -> Image:
         online=True,
     )  # fmt: skip
     return Image(instance=(app, tools, *system), database=(database, *system))
-
-
-def _root(progress: Progress) -> Path:
-    target = _directory() / f"root-{digest([SUITE, FIRST_PACKAGES])}"
-
-    def build_root(part: Path) -> None:
-        progress(f"debootstrap of Debian {SUITE}")
-        command = [
-            "debootstrap",
-            "--variant=minbase",
-            f"--include={FIRST_PACKAGES}",
-            SUITE,
-            str(part),
-        ]
-        run([*command, *debian_mirror()], timeout=STAGE_LIMIT,
-            hint="a Debian mirror must be reachable once; see debootstrap/debootstrap.log in the "
-            f"cache {target}.part")  # fmt: skip
-
-    build_once(target, build_root)
-    return target
-
-
-def debian_mirror() -> list[str]:
-    """The mirror that the host's apt uses when the host is a Debian; else debootstrap's default."""
-    fields = ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Origin: Debian"]
-    if shutil.which("apt-get") is None:
-        return []
-    lines = run(fields, check=False).stdout.splitlines()
-    plain = [line.split() for line in lines if "-" not in line.split(" ")[0]]
-    return [plain[0][1]] if plain else []
 
 
 def _tools(system: Sequence[Path], ca: Path, progress: Progress) -> Path:

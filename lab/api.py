@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from image import layers
-from lab import cgroups, cloud, hosts, machine, sweep, terraform
+from lab import cgroups, cloud, hosts, machine, process, sweep, terraform
 from lab.command import Argument, argv, raise_limits, require_host
 from lab.daemon import Config, config_file
 from lab.errors import LabError
@@ -24,9 +19,7 @@ from lab.hosts import Host
 from lab.names import Names
 from settings import facts
 
-START_LIMIT: Final = 120.0  # seconds
-STOP_LIMIT: Final = 60.0
-ROOT: Final = Path(__file__).parent.parent
+STOP_LIMIT: Final = 60.0  # seconds
 Progress = Callable[[str], None]
 
 
@@ -57,7 +50,7 @@ class Lab:
 
     @property
     def running(self) -> bool:
-        return self._daemon() is not None
+        return process.find(self.names) is not None
 
     @property
     def log_dir(self) -> Path:
@@ -79,7 +72,8 @@ class Lab:
             self.names.log_dir.mkdir(parents=True, exist_ok=True)
             Config(image.instance, image.database, boot).write(config_file(self.names))
             try:
-                self._start(progress)
+                progress("starting the cloud")
+                process.start(self.names)
             except BaseException:  # Ctrl-C as well
                 self._end(progress)
                 raise
@@ -178,41 +172,16 @@ class Lab:
         )
 
     def _status(self) -> dict[str, int]:
-        status = self._daemon()
+        status = process.find(self.names)
         if status is None:
             raise LabError(f"lab {self.names.lab} is not up", f"python -m lab up {self.names.lab}")
         return status
 
-    def _daemon(self) -> dict[str, int] | None:
-        """Status of the living daemon; a process id may meanwhile be another program's."""
-        try:
-            status: dict[str, int] = json.loads(self.names.status_file.read_text())
-            command = Path(f"/proc/{status['pid']}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        return status if b"lab.daemon" in command and self.names.lab.encode() in command else None
-
-    def _start(self, progress: Progress) -> None:
-        progress("starting the cloud")
-        log = self.names.log_dir / "daemon.log"
-        with log.open("ab") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "lab.daemon", self.names.lab],
-                cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-            )  # fmt: skip
-        deadline = time.monotonic() + START_LIMIT
-        while not self.running:
-            if process.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-                raise LabError(f"the lab's daemon did not start:\n{tail}", f"see {log}")
-            time.sleep(0.05)
-
     def _end(self, progress: Progress) -> None:
-        status = self._daemon()
+        status = process.find(self.names)
         if status is not None:
             progress("shutting the machines down")
-            _terminate(status["pid"], STOP_LIMIT)
+            process.terminate(status["pid"], STOP_LIMIT)
         sweep.sweep(self.names, progress)
 
     @contextmanager
@@ -222,20 +191,6 @@ class Lab:
         with self.names.lock_file.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _terminate(pid: int, limit: float) -> None:
-    """SIGTERM, and wait for the end; the sweep deals with what does not."""
-    try:
-        os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            if state == "Z":
-                return
-            time.sleep(0.05)
-    except (ProcessLookupError, FileNotFoundError):
-        return
 
 
 def _id(target: Machine | str) -> str:

@@ -17,48 +17,19 @@ from typing import Any, Final
 
 from moto.autoscaling.exceptions import ValidationError
 from moto.autoscaling.models import (
-    ASG_NAME_TAG,
     AutoScalingBackend,
     FakeAutoScalingGroup,
-    InstanceState,
     LifecycleHook,
     TerminateInstanceActivity,
 )
 
 from lab.moto_patches.activities import record
+from lab.moto_patches.group_instance import GroupInstance, create
 from lab.views import backends
 
 LAUNCHING: Final = "autoscaling:EC2_INSTANCE_LAUNCHING"
 TERMINATING: Final = "autoscaling:EC2_INSTANCE_TERMINATING"
 COUNTED: Final = ("Pending", "Pending:Wait", "InService")  # towards the desired capacity
-
-
-class GroupInstance(InstanceState):
-    """An instance of a group, with what moto does not remember of it."""
-
-    def __init__(self, instance: Any, group: Any, version: int | None) -> None:
-        super().__init__(
-            instance,
-            lifecycle_state="Pending",
-            protected_from_scale_in=group.new_instances_protected_from_scale_in,
-            autoscaling_group=group,
-        )
-        self.version = version
-        self.launched = time.monotonic()
-        self.in_service: float | None = None
-        self.waits: dict[str, float] = {}  # hook name -> deadline
-
-    @property
-    def launch_template(self) -> dict[str, Any] | None:
-        """The version that this instance was launched from, not the group's present one."""
-        template = self.auto_scaling_group.ec2_launch_template
-        if template is None:
-            return None
-        return {
-            "LaunchTemplateId": template.id,
-            "LaunchTemplateName": template.name,
-            "Version": str(self.version),
-        }
 
 
 def all_groups() -> Iterator[tuple[AutoScalingBackend, FakeAutoScalingGroup]]:
@@ -114,48 +85,13 @@ def scale_in_choice(group: FakeAutoScalingGroup) -> GroupInstance | None:
 def launch(group: FakeAutoScalingGroup, count: int) -> None:
     """Launch instances, each in the subnet that has fewest of the group."""
     for _ in range(count):
-        _launch_one(group)
+        state = create(group, active(group))
+        group.instance_states.append(state)
+        _wait(group, state, LAUNCHING, "Pending:Wait")
+        cause = "the desired capacity"
+        record(group, f"Launching a new EC2 instance: {state.instance.id}", cause)
     if group.name in group.autoscaling_backend.autoscaling_groups:
         group.autoscaling_backend.update_attached_target_groups(group.name)
-
-
-def _launch_one(group: FakeAutoScalingGroup) -> None:
-    subnets = group.vpc_zone_identifier.split(",") if group.vpc_zone_identifier else []
-    used = Counter(s.instance.subnet_id for s in active(group))
-    subnet_id = min(subnets, key=lambda s: used[s]) if subnets else None
-    ec2 = group.ec2_backend
-    zone = ec2.get_subnet(subnet_id).availability_zone if subnet_id else None
-    template, version = group.ec2_launch_template, None
-    interfaces: list[dict[str, Any]] = []
-    if template is not None:
-        chosen = template.get_version(group.launch_template_version)
-        version = chosen.number
-        interfaces = chosen.data.get("NetworkInterfaces") or []
-    first = interfaces[0] if interfaces else {}
-    tags = group.get_propagated_tags() | {ASG_NAME_TAG: group.name} | group.instance_tags
-    reservation = ec2.run_instances(
-        group.image_id,
-        1,
-        group.user_data,
-        group.security_groups,
-        instance_type=group.instance_type,
-        tags={"instance": tags},
-        placement=zone or group.availability_zones[0],
-        launch_config=group.launch_config,
-        launch_template=(
-            {"LaunchTemplateId": template.id, "Version": version} if template else None
-        ),
-        is_instance_type_default=False,
-        associate_public_ip=first.get("AssociatePublicIpAddress"),
-        security_group_ids=list(first.get("Groups") or []),
-        subnet_id=subnet_id,
-    )
-    instance = reservation.instances[0]
-    instance.autoscaling_group = group  # type: ignore[attr-defined]
-    state = GroupInstance(instance, group, version)
-    group.instance_states.append(state)
-    _wait(group, state, LAUNCHING, "Pending:Wait")
-    record(group, f"Launching a new EC2 instance: {instance.id}", "the desired capacity")
 
 
 def terminate(group: FakeAutoScalingGroup, state: GroupInstance, cause: str) -> None:

@@ -12,9 +12,10 @@ from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 
 from lab.moto_patches import activities, groups
+from lab.moto_patches.group_instance import GroupInstance
 
 
-def _waiting(params: dict[str, Any]) -> tuple[FakeAutoScalingGroup, groups.GroupInstance, str]:
+def _waiting(params: dict[str, Any]) -> tuple[FakeAutoScalingGroup, GroupInstance, str]:
     """The group, the instance and the hook that it waits for; they must fit together."""
     instance_id, hook = params.get("InstanceId"), params["LifecycleHookName"]
     found = groups.find(instance_id or "")

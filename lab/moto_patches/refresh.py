@@ -11,6 +11,7 @@ from typing import Any
 from moto.autoscaling.models import FakeAutoScalingGroup
 
 from lab.moto_patches import groups
+from lab.moto_patches.group_instance import GroupInstance
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Refresh:
         }
         return shown | ({"EndTime": self.end_time} if self.end_time else {})
 
-    def old(self, group: FakeAutoScalingGroup) -> list[groups.GroupInstance]:
+    def old(self, group: FakeAutoScalingGroup) -> list[GroupInstance]:
         """Active instances that are still to be replaced."""
         template = group.ec2_launch_template
         current = template.get_version(group.launch_template_version).number if template else None
@@ -101,7 +102,7 @@ class Refresh:
             self._replace(group, old[0], len(active), size)
 
     def _replace(
-        self, group: FakeAutoScalingGroup, victim: groups.GroupInstance, active: int, size: int
+        self, group: FakeAutoScalingGroup, victim: GroupInstance, active: int, size: int
     ) -> None:
         # Launching first keeps all healthy; it is done when asked for, and where one less would
         # fall below the minimum, as for a group of two with 90 percent.
