@@ -133,3 +133,11 @@ def test_a_change_is_pending(places: Places) -> None:
 def test_an_unknown_list_is_refused_with_those_that_exist(places: Places, name: str) -> None:
     with pytest.raises(AgentError, match=r"is unknown; there are dispatcher\.list"):
         apply.apply(name, places, Kamailio())
+
+
+def test_each_list_has_a_later_second_than_the_one_before(places: Places) -> None:
+    seconds = []
+    for text in (GOOD, OTHER, GOOD):
+        assert _apply(places, text, Kamailio())
+        seconds.append(int((places.live / NAME).stat().st_mtime))
+    assert seconds == sorted(set(seconds))
