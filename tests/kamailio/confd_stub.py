@@ -31,12 +31,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         stub = self.server.stub
+        is_cdr = self.path == "/1.0/kamailio/cdr"
+        if not is_cdr:
+            stub.requests.append(body)
         time.sleep(stub.delay_s)
-        if self.path == "/1.0/kamailio/cdr":
+        if is_cdr:
             stub.cdrs.append(body)
             self._send(stub.status, {"success": True, "cdr": {"call_id": body["call_id"]}})
             return
-        stub.requests.append(body)
         self._send(stub.status, stub.answer)
 
     def _send(self, status: int, body: Any) -> None:

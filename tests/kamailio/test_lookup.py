@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster
@@ -65,6 +67,34 @@ def test_call_is_refused_when_no_instance_answers(plane: Cluster, caller: Agent)
     status, seconds = call(caller)
     assert status == 500
     assert seconds < 2
+
+
+def test_call_survives_the_removal_of_the_instance_that_it_waits_for(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    for stub in plane.confds:
+        stub.delay_s = 30
+    asked = {stub.address: len(stub.connections) for stub in plane.confds}
+
+    def remove_the_asked() -> None:
+        (well,) = [stub for stub in plane.confds if len(stub.connections) == asked[stub.address]]
+        well.delay_s = 0
+        for router in plane.tier("rtr"):
+            plane.apply_confd(router, [well.address])
+
+    made = caller.call(SBC1)
+    timer = threading.Timer(0.5, remove_the_asked)
+    timer.start()
+    try:
+        result = made.invite(timeout=10)
+        timer.join()
+        assert result.status == 200
+        assert result.seconds > 1, "it waited for the instance that hangs"
+        made.ack()
+        assert made.bye().status == 200
+    finally:
+        for router in plane.tier("rtr"):
+            plane.apply_confd(router, [stub.address for stub in plane.confds])
 
 
 def test_lookup_is_not_repeated_by_the_second_router(plane: Cluster, caller: Agent) -> None:
