@@ -11,6 +11,7 @@ from rich.console import Console
 import settings
 from cli import interrupt
 from cli.board import wide_console
+from cli.demo.commands import app as demo_app
 from cli.errors import BAD_INPUT, FAILED, INTERRUPTED, CliError
 from lab.errors import LabError
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 settings_app = typer.Typer(help="The settings of a deployment.", no_args_is_help=True)
 app.add_typer(settings_app, name="settings")
+app.add_typer(demo_app, name="demo")
 
 
 @settings_app.command("check")
@@ -63,9 +65,6 @@ def docs(
 def main() -> NoReturn:
     """Run the command line; never a traceback for what a user can cause."""
     interrupt.install()
-    from cli.demo.commands import app as demo_app  # imports moto's world; not for `settings check`
-
-    app.add_typer(demo_app, name="demo")
     try:
         app(prog_name="c4")
     except settings.SettingsError as error:
