@@ -20,7 +20,7 @@ import settings
 from cli.board import Board
 from cli.cluster import Cluster
 from cli.demo.calls import Exchange
-from cli.demo.deploy import deploy
+from cli.demo.deploy import Deploying, deploy
 from cli.demo.internet import Internet, provision
 from lab.api import Lab
 from settings import Tenant
@@ -39,6 +39,7 @@ class World:
     tenant: Tenant
     internet: Internet
     exchange: Exchange
+    deploying: Deploying
 
     @property
     def lab(self) -> Lab:
@@ -68,7 +69,7 @@ def deployed() -> Iterator[World]:
             with board.step("routing data") as step:
                 step.say(provision(cluster, tenant))
             with Exchange(cluster, tenant, internet, LOGS / "calls") as exchange:
-                yield World(cluster, tenant, internet, exchange)
+                yield World(cluster, tenant, internet, exchange, deploying)
         deploying.check()
     except Exception:
         save_logs(cluster, "deployment")

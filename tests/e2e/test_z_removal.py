@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def _cgroups() -> list[Path]:
 
 def test_removal_leaves_no_namespace_mount_machine_or_process(deployed: World) -> None:
     lab = deployed.lab
+    wait(deployed.deploying.futures.values(), timeout=180)
     instances = {machine.instance_id for machine in lab.machines()}
     assert instances and _namespaces() and _processes(instances, lab), "nothing to remove"
 
