@@ -15,7 +15,7 @@ from typing import NamedTuple
 from agent.kamcmd import RpcFailed
 
 TIMEOUT_S = 1.0
-_NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?local: (\d)", re.DOTALL)
+_NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?status: (\w+).*?local: (\d)", re.DOTALL)
 
 
 class Node(NamedTuple):
@@ -23,6 +23,7 @@ class Node(NamedTuple):
 
     host: str
     port: int
+    active: bool
     local: bool
 
     @property
@@ -33,33 +34,60 @@ class Node(NamedTuple):
 def nodes(rpc: Callable[..., str]) -> list[Node]:
     """Members that Kamailio knows, itself included. Raises `RpcFailed`."""
     reply = rpc("dmq.list_nodes")
-    return [Node(host, int(port), local == "1") for host, port, local in _NODE.findall(reply)]
+    return [
+        Node(host, int(port), status == "active", local == "1")
+        for host, port, status, local in _NODE.findall(reply)
+    ]
 
 
 def set_peers(uris: Sequence[str], rpc: Callable[..., str]) -> str:
-    """Make `uris` Kamailio's peers: announce them, remove all others. Raises `RpcFailed`."""
+    """Make `uris` Kamailio's peers: announce them, remove all others. Raises `RpcFailed`.
+
+    A peer that did not answer a ping is removed too: announced anew it is active at once.
+    """
     known = nodes(rpc)
     own = next((node for node in known if node.local), None)
     if own is None:
         raise RpcFailed("DMQ does not list its own node")
-    announce(own.host, own.port, uris)
-    gone = [node.uri for node in known if not node.local and node.uri not in uris]
+    wanted = {node.uri for node in known if node.uri in uris and (node.active or node.local)}
+    gone = [node.uri for node in known if not node.local and node.uri not in wanted]
     for uri in gone:
         rpc("dmq.remove", uri)
+    _introduce(own, [uri for uri in uris if uri not in {node.uri for node in known}])
+    announce((own.host, own.port), uris, source=own.host)
     return f"{len(uris)} peers, {len(gone)} removed"
 
 
-def announce(address: str, port: int, peers: Iterable[str]) -> None:
-    """Send the peers' URIs (`sip:10.0.0.1:5090`) to the DMQ socket at `address`:`port`.
+def _introduce(own: Node, strangers: Iterable[str]) -> None:
+    """Tell peers that we do not know yet that this node is alive, before it asks for their state.
+
+    A peer that still takes it for dead, because it was a moment ago, would send no dialogs: it
+    sends them to the nodes that it holds for active, and is asked only once. Raises `RpcFailed`
+    then; that peer's agent will have removed the dead one before the next attempt.
+    """
+    for uri in strangers:
+        _, host, port = uri.split(":")
+        try:
+            seen = announce((host, int(port)), [own.uri], source=own.host)
+        except (RpcFailed, OSError):
+            continue  # it is the one that is dead
+        if f"{own.uri};status=active" not in seen:
+            raise RpcFailed(f"{uri} still takes {own.uri} for dead")
+
+
+def announce(to: tuple[str, int], peers: Iterable[str], *, source: str) -> str:
+    """Send the peers' URIs (`sip:10.0.0.1:5090`) from the address `source` to the DMQ socket `to`.
 
     Kamailio adds those that it does not know and asks them for their dialogs and tables; it
-    keeps the others. Raises `RpcFailed`.
+    keeps the others. Returns its answer, which lists the nodes that it holds for active.
+    Raises `RpcFailed`.
     """
+    address, port = to
     body = "".join(f"{uri};status=active\r\n" for uri in peers)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((address, 0))
+        sock.bind((source, 0))
         sock.settimeout(TIMEOUT_S)
-        sock.sendto(_notification(address, port, sock.getsockname()[1], body), (address, port))
+        sock.sendto(_notification(to, sock.getsockname(), body), to)
         try:
             reply = sock.recv(65535).decode(errors="replace")
         except TimeoutError:
@@ -67,16 +95,18 @@ def announce(address: str, port: int, peers: Iterable[str]) -> None:
     status = reply.split("\r\n", 1)[0]
     if not status.startswith("SIP/2.0 200"):
         raise RpcFailed(f"DMQ at {address}:{port} answered {status!r}")
+    return reply
 
 
-def _notification(address: str, port: int, source_port: int, body: str) -> bytes:
+def _notification(to: tuple[str, int], source: tuple[str, int], body: str) -> bytes:
     token = secrets.token_hex(8)
+    (address, port), (source_address, source_port) = to, source
     lines = [
         f"KDMQ sip:notification_peer@{address}:{port} SIP/2.0",
-        f"Via: SIP/2.0/UDP {address}:{source_port};branch=z9hG4bK{token}",
-        f"From: <sip:c4-agent@{address}>;tag={token}",
+        f"Via: SIP/2.0/UDP {source_address}:{source_port};branch=z9hG4bK{token}",
+        f"From: <sip:c4-agent@{source_address}>;tag={token}",
         f"To: <sip:notification_peer@{address}:{port}>",
-        f"Call-ID: {token}@{address}",
+        f"Call-ID: {token}@{source_address}",
         "CSeq: 1 KDMQ",
         "Max-Forwards: 1",  # Kamailio passes the news on to its peers only with more
         "Content-Type: text/plain",

@@ -216,8 +216,23 @@ class Cluster:
             node.start_rtpengine(RTPENGINE_NG_PORT)
             return
         node.start_kamailio(memory_mb=self.memory_mb)
-        # The agent repeats this list: Kamailio has forgotten its peers.
-        inside(node.namespace, lambda: lists.repeat("dmq", self._places(node), node.rpc))
+        self.repeat_dmq(node.name[:3])
+
+    def repeat_dmq(self, prefix: str) -> None:
+        """As every agent's daemon: Kamailio forgets its peers, and who missed a ping is out."""
+
+        def repeated(node: Node) -> bool:
+            try:
+                inside(node.namespace, lambda: lists.repeat("dmq", self._places(node), node.rpc))
+            except RpcFailed:
+                return False
+            return True
+
+        wait_until(
+            lambda: sum(not repeated(node) for node in self.tier(prefix)) == 0,
+            10,
+            f"{prefix}: DMQ peers",
+        )
 
     def settle(self) -> None:
         """Wait until every SBC has seen every router answer, and every node its peers."""
