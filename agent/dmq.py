@@ -15,6 +15,7 @@ from typing import NamedTuple
 from agent.kamcmd import RpcFailed
 
 TIMEOUT_S = 1.0
+FRESH_S = 60
 _NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?status: (\w+).*?local: (\d)", re.DOTALL)
 
 
@@ -53,14 +54,21 @@ def set_peers(uris: Sequence[str], rpc: Callable[..., str]) -> str:
     gone = [node.uri for node in known if not node.local and node.uri not in wanted]
     for uri in gone:
         rpc("dmq.remove", uri)
-    _introduce(own, [uri for uri in uris if uri not in {node.uri for node in known}])
+    if known == [own] and _uptime_s(rpc) < FRESH_S:
+        _introduce(own, [uri for uri in uris if uri != own.uri])
     announce((own.host, own.port), uris, source=own.host)
     return f"{len(uris)} peers, {len(gone)} removed"
 
 
-def _introduce(own: Node, strangers: Iterable[str]) -> None:
-    """Tell peers that we do not know yet that this node is alive, before it asks for their state.
+def _uptime_s(rpc: Callable[..., str]) -> int:
+    match = re.search(r"uptime: (\d+)", rpc("core.uptime"))
+    return int(match[1]) if match else 0
 
+
+def _introduce(own: Node, strangers: Iterable[str]) -> None:
+    """Tell the peers that this node has started, before it asks them for their state.
+
+    Only one that has just started does it: the news makes a peer ask too, if it never did.
     A peer that still takes it for dead, because it was a moment ago, would send no dialogs: it
     sends them to the nodes that it holds for active, and is asked only once. Raises `RpcFailed`
     then; that peer's agent will have removed the dead one before the next attempt.
