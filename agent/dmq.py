@@ -50,10 +50,9 @@ def set_peers(uris: Sequence[str], rpc: Callable[..., str]) -> str:
     own = next((node for node in known if node.local), None)
     if own is None:
         raise RpcFailed("DMQ does not list its own node")
-    wanted = {node.uri for node in known if node.uri in uris and (node.active or node.local)}
-    gone = [node.uri for node in known if not node.local and node.uri not in wanted]
-    for uri in gone:
-        rpc("dmq.remove", uri)
+    gone = [n for n in known if not n.local and (n.uri not in uris or not n.active)]
+    for node in gone:
+        rpc("dmq.remove", node.uri)
     if known == [own] and _uptime_s(rpc) < FRESH_S:
         _introduce(own, [uri for uri in uris if uri != own.uri])
     announce((own.host, own.port), uris, source=own.host)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import agent.apply as lists
@@ -42,6 +43,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0, what: str = 
             return time.monotonic() - start
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s: {what or condition}")
+
+
+def accepted(hand_over: Callable[[], None]) -> bool:
+    """False when Kamailio refused the list now."""
+    try:
+        hand_over()
+    except RpcFailed:
+        return False
+    return True
 
 
 class Cluster:
@@ -140,15 +150,10 @@ class Cluster:
 
     def apply_rtpengine(self, router: Node, addresses: Sequence[str]) -> None:
         """Repeated as by the agent's daemon: Kamailio refuses a reload within 10 s of another."""
-
-        def accepted() -> bool:
-            try:
-                self.apply(router, "rtpengine", self.rtpengine_rows(addresses))
-            except RpcFailed:
-                return False
-            return True
-
-        wait_until(accepted, 15, "rtpengine.reload")
+        rows = self.rtpengine_rows(addresses)
+        wait_until(
+            lambda: accepted(lambda: self.apply(router, "rtpengine", rows)), 15, "rtpengine.reload"
+        )
 
     def apply_confd(self, router: Node, addresses: Sequence[str]) -> None:
         rows = [_COLUMNS, f"0:n:0:0:{len(addresses)}:0"]
@@ -221,15 +226,11 @@ class Cluster:
     def repeat_dmq(self, prefix: str) -> None:
         """As every agent's daemon: Kamailio forgets its peers, and who missed a ping is out."""
 
-        def repeated(node: Node) -> bool:
-            try:
-                inside(node.namespace, lambda: lists.repeat("dmq", self._places(node), node.rpc))
-            except RpcFailed:
-                return False
-            return True
+        def repeat(node: Node) -> None:
+            inside(node.namespace, lambda: lists.repeat("dmq", self._places(node), node.rpc))
 
         wait_until(
-            lambda: sum(not repeated(node) for node in self.tier(prefix)) == 0,
+            lambda: sum(not accepted(partial(repeat, node)) for node in self.tier(prefix)) == 0,
             10,
             f"{prefix}: DMQ peers",
         )
