@@ -1,4 +1,4 @@
-"""One deployment on a local cloud named `test`, shared by all end-to-end tests.
+"""One deployment on a local cloud, shared by all end-to-end tests (C4_E2E_LAB names it: `test`).
 
 It is brought up once, every test finds it healthy, and it is removed at the end. When a test
 fails, the machines' journals are saved and the folder's name is printed.
@@ -26,7 +26,7 @@ from lab.api import Lab
 from settings import Tenant
 from settings.load import ROOT, deployment_path
 
-LAB = "test"
+LAB = os.environ.get("C4_E2E_LAB", "test")  # another name lets two sessions run side by side
 KEEP = os.environ.get("C4_E2E_KEEP") == "1"  # leave the deployment running for the next run
 LOGS = Path(os.environ.get("C4_E2E_LOGS", ROOT / ".e2e-logs"))
 
