@@ -11,6 +11,13 @@ from settings.models import Deployment, KamailioSize, Sip, Tenant
 # Every node numbers its dialogs from its own start; the step leaves room for every address of a
 # VPC (/16, the largest that AWS allows).
 NODE_ID_STEP = 65_536
+# Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
+TLS_CIPHERS = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
+    "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+)
+PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+OWN_AUTHORITIES = "/etc/kamailio/authorities.pem"
 TITLES = {Tier.SBC: "Session border controller", Tier.ROUTER: "Router"}
 
 
@@ -45,6 +52,8 @@ class KamailioContext:
     set_last: int  # the same as set_all, but never probed
     algorithm: int
     node_id_step: int
+    ciphers: str  # OpenSSL's list, TLS 1.2
+    authorities: str  # file of trusted authorities
     service: str  # Consul service names
     router_service: str
     rtp_service: str
@@ -76,6 +85,8 @@ class KamailioContext:
             set_last=facts.DISPATCHER_SET_LAST,
             algorithm=tenant.sip.dispatch.kamailio_id,
             node_id_step=NODE_ID_STEP,
+            ciphers=TLS_CIPHERS,
+            authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
             service=facts.service_name(tenant.name, tier),
             router_service=facts.service_name(tenant.name, Tier.ROUTER),
             rtp_service=facts.service_name(tenant.name, Tier.RTP),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rendering.contexts import KamailioContext
+from rendering.contexts import OWN_AUTHORITIES, KamailioContext
 from rendering.files import File
 from rendering.templates import render
 from settings.facts import Tier
@@ -42,6 +42,7 @@ def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[
     context = KamailioContext.of(deployment, tenant, tier)
     return (
         File("/etc/kamailio/kamailio.cfg", render(f"kamailio/{tier}.cfg.j2", context)),
+        *(_tls(context, tenant) if tier is Tier.SBC else ()),
         *(
             File(
                 f"/etc/c4/lists/{name}.ctmpl",
@@ -51,3 +52,11 @@ def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[
         ),
         *(File(f"/etc/c4/initial/{name}", text) for name, text in INITIAL[tier].items()),
     )
+
+
+def _tls(context: KamailioContext, tenant: Tenant) -> tuple[File, ...]:
+    """Certificate and key come from Secrets Manager at boot, beside these."""
+    profile = File("/etc/kamailio/tls.cfg", render("kamailio/tls.cfg.j2", context))
+    if tenant.sip.tls_authorities is None:
+        return (profile,)
+    return profile, File(OWN_AUTHORITIES, tenant.sip.tls_authorities.strip() + "\n")

@@ -20,6 +20,8 @@ NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 RESERVED_NAMES = frozenset({"network", "consul", "image"})  # names of the shared stacks
 MIN_SUBNET_PREFIX = 28  # smallest subnet that AWS allows
 MAX_VPC_PREFIX = 16  # largest VPC that AWS allows; Kamailio node numbers rely on it
+_PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
+_PEM_END = "-----END CERTIFICATE-----"
 
 
 # The only values that CloudWatch Logs takes.
@@ -38,6 +40,21 @@ def _private(network: IPv4Network) -> IPv4Network:
             "must be a private range, e.g. 10.0.0.0/8: it is reached by VPN or peering"
         )
     return network
+
+
+def check_certificates(text: str) -> None:
+    """Raises `ValueError` unless `text` is nothing but certificates in PEM."""
+    from cryptography import x509
+
+    bodies = re.findall(f"{_PEM_BEGIN}[^-]+{_PEM_END}", text)
+    rest = re.sub(f"{_PEM_BEGIN}[^-]+{_PEM_END}", "", text)
+    if not bodies or rest.strip():
+        raise ValueError(f"must be certificates in PEM, each {_PEM_BEGIN} ... {_PEM_END}")
+    for number, body in enumerate(bodies, 1):
+        try:
+            x509.load_pem_x509_certificate(body.encode())
+        except ValueError:
+            raise ValueError(f"certificate {number} is damaged: must be X.509 in PEM") from None
 
 
 PrivateNetwork = Annotated[IPv4Network, AfterValidator(_private)]
@@ -251,11 +268,45 @@ class Sip(Model):
         le=100000,
         description="new calls that one SBC takes per second; more get 503 with Retry-After",
     )
+    max_connections: int = Field(
+        default=2048,
+        ge=16,
+        le=65535,
+        description="TCP and TLS connections that one SBC keeps; about 60 kB of shared memory each",
+    )
+    connections_per_source: int = Field(
+        default=64, ge=1, le=65535, description="TCP and TLS connections that one address may open"
+    )
+    connection_idle_s: int = Field(
+        default=3600,
+        ge=30,
+        le=86400,
+        description="an idle TCP or TLS connection is closed after this time, s; the way back to a "
+        "PBX behind NAT ends with it",
+    )
+    tls_verify: bool = Field(
+        default=True,
+        description="where an SBC opens a TLS connection, refuse a certificate that no authority "
+        "of `tls_authorities` signed; the name in the certificate is not compared, so name the "
+        "carriers' own authorities there where that matters",
+    )
+    tls_authorities: str | None = Field(
+        default=None,
+        description="authorities trusted by `tls_verify`, PEM: those of the carriers, or the PBXs' "
+        "own; default: the public ones of the image",
+    )
     homer: str | None = Field(
         default=None,
         pattern=r"^[0-9A-Za-z.-]+:[0-9]{1,5}$",
         description="`host:port` of a Homer (HEP) capture server; default: no capture",
     )
+
+    @field_validator("tls_authorities")
+    @classmethod
+    def _pem(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_certificates(value)
+        return value
 
 
 class Database(Model):

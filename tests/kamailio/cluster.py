@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,9 @@ from functools import partial
 from pathlib import Path
 
 import agent.apply as lists
+from agent import pki, sbc_tls
 from agent.kamcmd import RpcFailed
+from rendering.files import File
 from rendering.kamailio_files import kamailio_files
 from settings.facts import CONFD_KAMAILIO_PORT, DMQ_PORT, RTPENGINE_NG_PORT, SIP_INTERNAL_PORT, Tier
 from settings.load import load
@@ -23,7 +26,7 @@ from settings.models import Deployment
 from tests.kamailio.confd_stub import ConfdStub, answer
 from tests.kamailio.netns import Network, inside, network, socket_in
 from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, TcpAgent
+from tests.kamailio.sip import Agent, Server, TcpAgent
 
 SBCS = {"sbc1": ("10.40.0.11", "203.0.113.11"), "sbc2": ("10.40.5.12", "203.0.113.12")}
 ROUTERS = {"rtr1": "10.40.64.21", "rtr2": "10.40.80.22"}
@@ -59,11 +62,12 @@ class Cluster:
 
     def __init__(
         self, net: Network, layers: tuple[Path, ...], work: Path, deployment: Deployment,
-        memory_mb: int,
+        memory_mb: int, authority: pki.Pair | None,
     ) -> None:  # fmt: skip
         self.memory_mb = memory_mb
         self.net, self.layers, self.work = net, layers, work
         self.deployment, self.tenant = deployment, deployment.tenants[0]
+        self.authority = authority or pki.new_authority("tests")
         self.nodes: dict[str, Node] = {}
         self.agents: list[Agent] = []
         namespace = net.host("confd", *CONFDS)
@@ -83,12 +87,23 @@ class Cluster:
         if tier is Tier.RTP:
             node.start_rtpengine(RTPENGINE_NG_PORT)
             return node
-        node.install(kamailio_files(self.deployment, self.tenant, tier))
+        files = kamailio_files(self.deployment, self.tenant, tier)
+        if tier is Tier.SBC:
+            files += self.certificate_of(public)
+        node.install(files)
         if tier is Tier.ROUTER:  # consul-template was there before; a reload waits up to 10 s
             rows = self.rtpengine_rows([address for address, _ in RTPS.values()])
             (node.lists / "rtpengine").write_text("\n".join(rows) + "\n")
         node.start_kamailio(memory_mb=self.memory_mb)
         return node
+
+    def certificate_of(self, public: str) -> tuple[File, File]:
+        """A new certificate and its key, as `agent.sbc_tls` lays them down."""
+        pair = pki.issue_server(self.authority, ["sbc.test"], ipaddress.IPv4Address(public))
+        return (
+            File(f"/run/c4/kamailio/{sbc_tls.CERTIFICATE}", pair.certificate),
+            File(f"/run/c4/kamailio/{sbc_tls.KEY}", pair.key),
+        )
 
     def start(self) -> None:
         for stub in self.confds:
@@ -168,19 +183,60 @@ class Cluster:
 
     def ua(self, address: str, port: int = 5060) -> Agent:
         """A user agent on the internet side."""
-        if address not in self._hosts:
-            self._hosts[address] = self.net.host(f"ua{len(self._hosts)}", address)
-        agent = Agent(socket_in(self._hosts[address], socket.SOCK_DGRAM, (address, port)))
+        agent = Agent(socket_in(self._host_of(address), socket.SOCK_DGRAM, (address, port)))
         self.agents.append(agent)
         return agent
 
     def tcp_ua(self, address: str, to: tuple[str, int]) -> TcpAgent:
         """A user agent on the internet side, connected to an SBC."""
+        return self._connected(self.connection(address, to))
+
+    def tls_ua(
+        self, address: str, to: tuple[str, int], context: ssl.SSLContext | None = None
+    ) -> TcpAgent:
+        """The same by TLS; it believes only the cluster's authority."""
+        context = context or self.trust()
+        sock = self.connection(address, to)
+        return self._connected(context.wrap_socket(sock, server_hostname=to[0]))
+
+    def server_ua(self, address: str, port: int, context: ssl.SSLContext | None = None) -> Server:
+        """A user agent on the internet side to which an SBC connects."""
+        self._host_of(address)
+        server = Server(
+            socket_in(self._hosts[address], socket.SOCK_STREAM, (address, port)), context
+        )
+        self.agents.append(server)
+        return server
+
+    def trust(self) -> ssl.SSLContext:
+        """A client's context that believes the cluster's authority."""
+        return ssl.create_default_context(cadata=self.authority.certificate)
+
+    def server_context(self, address: str, authority: pki.Pair | None = None) -> ssl.SSLContext:
+        """A server's context with a certificate of the authority, the cluster's by default."""
+        pair = pki.issue_server(
+            authority or self.authority, ["callee.test"], ipaddress.IPv4Address(address)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(pair.certificate + pair.key)
+            file.flush()
+            context.load_cert_chain(file.name)
+        return context
+
+    def _host_of(self, address: str) -> str:
         if address not in self._hosts:
             self._hosts[address] = self.net.host(f"ua{len(self._hosts)}", address)
-        sock = socket_in(self._hosts[address], socket.SOCK_STREAM, (address, 0))
-        sock.settimeout(2)
+        return self._hosts[address]
+
+    def connection(self, address: str, to: tuple[str, int]) -> socket.socket:
+        """A TCP connection from the internet side."""
+        sock = socket_in(self._host_of(address), socket.SOCK_STREAM, (address, 0))
+        sock.settimeout(5)
         sock.connect(to)
+        return sock
+
+    def _connected(self, sock: socket.socket) -> TcpAgent:
         agent = TcpAgent(sock)
         self.agents.append(agent)
         return agent
@@ -261,12 +317,16 @@ class Cluster:
 
 @contextmanager
 def cluster(
-    layers: tuple[Path, ...], deployment: Deployment | None = None, *, memory_mb: int = 128
+    layers: tuple[Path, ...],
+    deployment: Deployment | None = None,
+    *,
+    memory_mb: int = 128,
+    authority: pki.Pair | None = None,
 ) -> Iterator[Cluster]:
     """A running cluster; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="kt-", dir="/var/tmp") as work, network() as net:
         Path(work).chmod(0o755)
-        made = Cluster(net, layers, Path(work), deployment or load("demo"), memory_mb)
+        made = Cluster(net, layers, Path(work), deployment or load("demo"), memory_mb, authority)
         try:
             made.start()
             yield made

@@ -46,6 +46,8 @@ class Node:
                 (self.lists / Path(file.path).name).write_text(file.content)
             elif file.path.startswith("/etc/kamailio/"):
                 (self.work / file.path.lstrip("/")).write_text(file.content)
+            elif file.path.startswith("/run/c4/kamailio/"):
+                (self.lists / Path(file.path).name).write_text(file.content)
         low = int(ipaddress.IPv4Address(self.address)) & 0xFFFF
         (self.lists / "local.cfg").write_text(
             f"#!define PRIVATE_IP {self.address}\n"

@@ -6,10 +6,12 @@ import hashlib
 import itertools
 import random
 import re
+import select
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 T1 = 0.5
@@ -92,9 +94,16 @@ class Agent:
 
     transport = "UDP"
 
+    @property
+    def contact(self) -> str:
+        """URI at which this agent wants to be reached."""
+        return f"sip:ua@{self.host}:{self.address[1]}{self.parameters}"
+
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.address: tuple[str, int] = sock.getsockname()
+        self.host = self.address[0]  # what its Contact says
+        self.parameters = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
         self.calls: dict[str, Call] = {}
         self.received: list[Message] = []
         self.ring_s = 0.05
@@ -165,7 +174,7 @@ class Agent:
         lines += [
             f"From: {request.get('From')}", f"To: {to}", f"Call-ID: {request.call_id}",
             f"CSeq: {request.get('CSeq')}",
-            f"Contact: <sip:ua@{self.address[0]}:{self.address[1]}>",
+            f"Contact: <{self.contact}>",
         ]  # fmt: skip
         if header:
             lines.append(header)
@@ -215,11 +224,11 @@ class Call:
         self.local = f"<sip:{from_user}@{agent.address[0]}>"
         self.remote = f"<sip:{user}@{host}>"
         self.target = f"sip:{user}@{host}:{peer[1]}" if not domain else f"sip:{user}@{domain}"
+        if agent.transport != "UDP":
+            self.target += f";transport={agent.transport.lower()}"
         self.routes: list[str] = []
         self.cseq = random.randrange(1, 1000)
-        self.contact = f"<sip:ua@{agent.address[0]}:{agent.address[1]}>"
-        if agent.transport == "TCP":
-            self.contact = self.contact.replace(">", ";transport=tcp>")
+        self.contact = f"<{agent.contact}>"
         self.replies: list[Message] = []
         self.requests: list[Message] = []
         self.state = "new"
@@ -273,7 +282,7 @@ class Call:
             if cancel_after is not None and not cancelled and now > first + cancel_after:
                 cancelled = True
                 self.agent.send(self.build("CANCEL", cseq, branch), self.peer)
-            if not provisional and now >= due:
+            if self.agent.transport == "UDP" and not provisional and now >= due:
                 self.agent.send(text, self.peer)
                 retransmissions += 1
                 interval = min(2 * interval, 4)
@@ -408,30 +417,113 @@ class Call:
         timer.start()
 
 
-class TcpAgent(Agent):
-    """An agent over one TCP connection that it opened itself, as a PBX behind NAT does."""
-
-    transport = "TCP"
+class Connection:
+    """A TCP or TLS connection: whole messages come out; safe to use from several threads."""
 
     def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.peer: tuple[str, int] = sock.getpeername()
         self._buffer = b""
-        super().__init__(sock)
+        self._lock = threading.Lock()  # OpenSSL wants one at a time
+        self.closed = False
 
-    def send(self, text: str, to: tuple[str, int]) -> None:
-        self.sock.sendall(text.encode())
+    def send(self, data: bytes) -> None:
+        with self._lock:
+            self.sock.sendall(data)
 
-    def _receive(self) -> list[tuple[bytes, tuple[str, int]]]:
-        data = self.sock.recv(65535)
+    def receive(self, wait: float) -> list[tuple[bytes, tuple[str, int]]]:
+        """Messages that have come in; `OSError` once the other end has closed."""
+        buffered = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        if not buffered and not select.select([self.sock], [], [], wait)[0]:
+            return []
+        with self._lock:
+            self.sock.settimeout(0.05)
+            try:
+                data = self.sock.recv(65535)
+            except (TimeoutError, ssl.SSLWantReadError):
+                return []
+            finally:
+                self.sock.settimeout(5)
         if not data:
+            self.closed = True
             raise OSError("closed")
         self._buffer += data
-        messages = []
+        return list(self._messages())
+
+    def _messages(self) -> Iterator[tuple[bytes, tuple[str, int]]]:
         while b"\r\n\r\n" in self._buffer:
             head, _, rest = self._buffer.partition(b"\r\n\r\n")
             found = re.search(rb"(?i)\r\n(?:Content-Length|l)\s*:\s*(\d+)", head)
             length = int(found.group(1)) if found else 0
             if len(rest) < length:
-                break
-            messages.append((head + b"\r\n\r\n" + rest[:length], self.sock.getpeername()))
+                return
+            yield head + b"\r\n\r\n" + rest[:length], self.peer
             self._buffer = rest[length:]
-        return messages
+
+
+class TcpAgent(Agent):
+    """An agent over one connection that it opened itself, as a PBX behind NAT does."""
+
+    transport = "TCP"
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.connection = Connection(sock)
+        self.certificate = b""  # what the other end showed, DER
+        if isinstance(sock, ssl.SSLSocket):
+            self.transport = "TLS"
+            self.certificate = sock.getpeercert(binary_form=True) or b""
+        super().__init__(sock)
+
+    def send(self, text: str, to: tuple[str, int]) -> None:
+        self.connection.send(text.encode())
+
+    def _receive(self) -> list[tuple[bytes, tuple[str, int]]]:
+        return self.connection.receive(0.1)
+
+
+class Server(Agent):
+    """An agent to which others connect, by TCP or, with `context`, by TLS; it also listens there
+    while it calls. `failed` says why handshakes failed."""
+
+    transport = "TCP"
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None = None) -> None:
+        self.connections: list[Connection] = []
+        self.failed: list[str] = []
+        self._context = context
+        if context:
+            self.transport = "TLS"
+        sock.listen(16)
+        super().__init__(sock)
+
+    def send(self, text: str, to: tuple[str, int]) -> None:
+        next(c for c in reversed(self.connections) if c.peer == to).send(text.encode())
+
+    def close(self) -> None:
+        super().close()
+        for connection in self.connections:
+            connection.sock.close()
+
+    def _receive(self) -> list[tuple[bytes, tuple[str, int]]]:
+        live = [c for c in self.connections if not c.closed]
+        ready = select.select([self.sock, *(c.sock for c in live)], [], [], 0.05)[0]
+        if self.sock in ready:
+            self._accept()
+        received = []
+        for connection in live:
+            try:
+                received += connection.receive(0)
+            except OSError:
+                connection.closed = True
+        return received
+
+    def _accept(self) -> None:
+        accepted, _ = self.sock.accept()
+        accepted.settimeout(3)
+        try:
+            if self._context:
+                accepted = self._context.wrap_socket(accepted, server_side=True)
+            self.connections.append(Connection(accepted))
+        except OSError as error:  # ssl.SSLError is one
+            self.failed.append(str(error))
+            accepted.close()

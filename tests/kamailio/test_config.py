@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
+from agent import pki, sbc_tls
 from rendering.files import File
 from rendering.kamailio_files import kamailio_files
 from settings import load
@@ -21,10 +23,19 @@ pytestmark = [
 TIERS = [Tier.SBC, Tier.ROUTER]
 
 
+def certificate() -> tuple[File, ...]:
+    """What the agent puts beside the configuration at boot."""
+    pair = pki.issue_server(pki.new_authority("tests"), ["sbc"], IPv4Address("203.0.113.10"))
+    return (
+        File(f"/run/c4/kamailio/{sbc_tls.CERTIFICATE}", pair.certificate),
+        File(f"/run/c4/kamailio/{sbc_tls.KEY}", pair.key),
+    )
+
+
 def check(layers: tuple[Path, ...], work: Path, files: tuple[File, ...]) -> tuple[int, str]:
     """Exit status of `kamailio -c`, and what it said beside plain information."""
     node = Node("check", "", "127.0.0.1", layers, work, "203.0.113.10")
-    node.install(files)
+    node.install((*files, *certificate()))
     done = node.check()
     lines = (done.stdout + done.stderr).splitlines()
     return done.returncode, "\n".join(

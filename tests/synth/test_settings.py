@@ -103,6 +103,17 @@ RULES = {
         with_tenant("{name: acme, sip: {dispatch: random}}"),
         ["tenants.0.sip.dispatch", "'random'", "round-robin"],
     ),
+    "authorities that are no certificates": (
+        with_tenant("{name: acme, sip: {tls_authorities: /etc/ssl/ca.pem}}"),
+        ["tenants.0.sip.tls_authorities", "PEM", "BEGIN CERTIFICATE"],
+    ),
+    "damaged authority": (
+        with_tenant(
+            '{name: acme, sip: {tls_authorities: "-----BEGIN CERTIFICATE-----\\nMII\\n'
+            '-----END CERTIFICATE-----"}}'
+        ),
+        ["tenants.0.sip.tls_authorities", "certificate 1", "X.509"],
+    ),
     "segment outside the VPC": (
         with_network(f"{{segments: {segments(data='10.50.0.0/22')}}}"),
         ["network.segments.data", "10.50.0.0/22", "10.40.0.0/16"],

@@ -1,0 +1,387 @@
+"""Every kind of call over UDP, TCP and TLS, on either side."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from agent import pki, sbc_tls
+from agent.kamcmd import RpcFailed
+from rendering.files import File
+from settings import load
+from settings.facts import SIP_PORT, SIPS_PORT
+from settings.models import Deployment
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until
+from tests.kamailio.confd_stub import answer
+from tests.kamailio.sip import Agent, Call, sdp
+
+pytestmark = pytest.mark.sip
+TRANSPORTS = ["udp", "tcp", "tls"]
+SBC1 = "203.0.113.11"
+RINGING_S = 10
+PORTS = {"udp": 5060, "tcp": 5062, "tls": 5061}  # of the callee
+
+matrix = pytest.mark.parametrize(
+    ("near", "far"), [(near, far) for near in TRANSPORTS for far in TRANSPORTS]
+)
+
+
+def with_sip(deployment: Deployment, **changes: object) -> Deployment:
+    """The deployment, its first tenant's SIP settings changed and checked."""
+    data = deployment.model_dump(mode="json")
+    data["tenants"][0]["sip"] |= changes
+    return Deployment.model_validate(data)
+
+
+@pytest.fixture(scope="module")
+def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
+    """A plane that trusts one authority, and lets calls ring for a short time only."""
+    authority = pki.new_authority("carriers of the tests")
+    deployment = with_sip(
+        load("demo"),
+        tls_authorities=authority.certificate,
+        ringing_timeout_s=RINGING_S,
+        connections_per_source=16,
+    )
+    with cluster(image_root, deployment, authority=authority) as made:
+        yield made
+
+
+Endpoints = Callable[..., Agent]
+
+
+def sbc(transport: str) -> tuple[str, int]:
+    return SBC1, SIPS_PORT if transport == "tls" else SIP_PORT
+
+
+def caller_by(plane: Cluster, transport: str, address: str = CALLER) -> Agent:
+    if transport == "udp":
+        return plane.ua(address)
+    if transport == "tcp":
+        return plane.tcp_ua(address, sbc("tcp"))
+    return plane.tls_ua(address, sbc("tls"))
+
+
+def callee_by(plane: Cluster, transport: str, address: str = CALLEE) -> Agent:
+    """The callee, to which router-confd now sends every call."""
+    port = PORTS[transport]
+    uri = f"sip:{address}:{port}" + ("" if transport == "udp" else f";transport={transport}")
+    for stub in plane.confds:
+        stub.answer = answer(uri, uri=f"sip:100@{address}:{port}")
+    if transport == "udp":
+        return plane.ua(address, port)
+    context = plane.server_context(address) if transport == "tls" else None
+    return plane.server_ua(address, port, context)
+
+
+def established(near: Agent, far: Agent, transport: str) -> tuple[Call, Call]:
+    call = near.call(sbc(transport))
+    result = call.invite()
+    assert result.status == 200
+    call.ack()
+    other = far.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed", what="ACK at the callee")
+    return call, other
+
+
+@matrix
+def test_answered_call(plane: Cluster, near: str, far: str) -> None:
+    caller, callee = caller_by(plane, near), callee_by(plane, far)
+    call, other = established(caller, callee, near)
+    assert call.bye().status == 200  # the caller hangs up
+    assert other.state == "ended"
+    call, other = established(caller, callee, near)
+    assert other.bye().status == 200  # the callee hangs up
+    assert [m.method for m in call.requests] == ["BYE"]
+
+
+@matrix
+def test_each_side_knows_the_sbc_by_its_own_transport(plane: Cluster, near: str, far: str) -> None:
+    caller, callee = caller_by(plane, near), callee_by(plane, far)
+    call, _ = established(caller, callee, near)
+    call.bye()
+    invite = callee.seen("INVITE", call.call_id)[0]
+    own = {t: f"{SBC1}:{sbc(t)[1]}" + ("" if t == "udp" else f";transport={t}") for t in TRANSPORTS}
+    assert invite.contact.endswith(own[far])
+    assert invite.record_routes[0].startswith(f"<sip:{own[far]};r2=on")
+    assert invite.get("Via").startswith(f"SIP/2.0/{far.upper()} {SBC1}:{sbc(far)[1]};")
+    assert call.target.endswith(own[near])
+    assert call.routes[0].startswith(f"<sip:{own[near]};r2=on")
+
+
+@matrix
+def test_hold_and_resume_by_either_side(plane: Cluster, near: str, far: str) -> None:
+    caller, callee = caller_by(plane, near), callee_by(plane, far)
+    call, other = established(caller, callee, near)
+    for end in (call, other):
+        for direction in ("sendonly", "sendrecv"):
+            result = end.request("INVITE", body=sdp(end.agent.address[0], 6000, direction))
+            assert result.status == 200
+            end.ack()
+        assert end.request("INFO").status == 200
+    assert call.bye().status == 200
+
+
+@matrix
+def test_refused_call(plane: Cluster, near: str, far: str) -> None:
+    caller, callee = caller_by(plane, near), callee_by(plane, far)
+    callee.answer = 486
+    call = caller.call(sbc(near))
+    assert call.invite().status == 486
+    assert callee.calls[call.call_id].status == 486
+
+
+@matrix
+def test_cancelled_call(plane: Cluster, near: str, far: str) -> None:
+    caller, callee = caller_by(plane, near), callee_by(plane, far)
+    callee.answer = 0
+    call = caller.call(sbc(near))
+    result = call.invite(cancel_after=0.4)
+    assert result.status == 487
+    assert callee.calls[call.call_id].status == 487
+
+
+@pytest.mark.parametrize("far", TRANSPORTS)
+def test_unanswered_call(plane: Cluster, far: str) -> None:
+    """Nobody picks up: the callee's phone stops, the caller hears of it."""
+    callee = callee_by(plane, far)
+    callee.answer = 0
+    calls = [caller_by(plane, near).call(sbc(near)) for near in TRANSPORTS]
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda call: call.invite(timeout=RINGING_S + 6), calls))
+    assert [r.status for r in results] == [408] * len(TRANSPORTS)
+    assert all(RINGING_S - 1 < r.seconds < RINGING_S + 4 for r in results)
+    for call in calls:
+        wait_until(lambda c=call: callee.calls[c.call_id].status == 487, what="CANCEL")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("user", ["+4930555100", "alice"], ids=["did", "domain"])
+@pytest.mark.parametrize("near", TRANSPORTS)
+def test_inbound_call_by_number_or_domain(plane: Cluster, near: str, user: str) -> None:
+    """router-confd is asked about exactly what the caller dialled."""
+    caller, callee = caller_by(plane, near), callee_by(plane, "udp")
+    call = caller.call(sbc(near), user=user, domain="" if user[0] == "+" else "pbx.example")
+    assert call.invite().status == 200
+    call.ack()
+    assert call.bye().status == 200
+    asked = next(r for s in plane.confds for r in s.requests if r["call_id"] == call.call_id)
+    where = f"{SBC1}:{sbc(near)[1]}" if user[0] == "+" else "pbx.example"
+    suffix = "" if near == "udp" else f";transport={near}"
+    assert asked["request_uri"] == f"sip:{user}@{where}{suffix}"
+    assert asked["source_ip"] == CALLER
+    assert callee.seen("INVITE", call.call_id)
+
+
+@matrix
+def test_outbound_call_with_digest(plane: Cluster, near: str, far: str) -> None:
+    caller, callee = caller_by(plane, near), callee_by(plane, far)
+    ha1 = hashlib.md5(f"alice:{CALLER}:secret".encode()).hexdigest()
+    for stub in plane.confds:
+        stub.answer["auth"] |= {"username": "alice", "domain": CALLER, "password_ha1": ha1}
+    call = caller.call(sbc(near))
+    challenge = call.invite().message
+    assert challenge is not None
+    assert challenge.status in (401, 407)
+    result = call.invite(extra=call.digest(challenge, "alice", "secret"))
+    assert result.status == 200
+    call.ack()
+    assert not callee.seen("INVITE", call.call_id)[0].get("Authorization")
+    assert call.bye().status == 200
+
+
+# --- TLS ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_pbx_behind_nat_is_reached_over_its_connection(plane: Cluster, transport: str) -> None:
+    caller, callee = caller_by(plane, transport), callee_by(plane, "udp")
+    call = caller.call(sbc(transport))
+    call.contact = f"<sip:ua@192.168.1.20:5061;transport={transport}>"
+    assert call.invite().status == 200
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed")
+    assert other.request("INVITE", body=sdp(CALLEE, 7000, "sendonly")).status == 200
+    other.ack()
+    assert other.bye().status == 200
+    assert {m.method for m in call.requests} == {"INVITE", "ACK", "BYE"}
+    assert "192.168" not in callee.seen("INVITE", call.call_id)[0].get("Contact")
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_pbx_that_reconnects_gets_the_rest_of_the_call(plane: Cluster, transport: str) -> None:
+    caller, callee = caller_by(plane, transport), callee_by(plane, "udp")
+    call, other = established(caller, callee, transport)
+    caller.close()
+    again = caller_by(plane, transport)
+    call.agent, again.calls[call.call_id] = again, call
+    assert call.request("INVITE", body=sdp(CALLER, 6000)).status == 200
+    call.ack()
+    assert other.bye().status == 200
+    assert call.requests[-1].method == "BYE"
+
+
+def test_lost_connection_of_a_pbx_behind_nat_is_said_at_once(plane: Cluster) -> None:
+    caller, callee = caller_by(plane, "tls"), callee_by(plane, "udp")
+    call = caller.call(sbc("tls"))
+    call.contact = "<sip:ua@192.168.1.20:5061;transport=tls>"
+    assert call.invite().status == 200
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed")
+    caller.close()
+    result = other.request("INFO")
+    assert result.status == 480
+    assert result.seconds < 1
+
+
+@pytest.mark.parametrize("far", ["udp", "tls"])
+def test_callee_behind_nat_is_reached_where_it_answered_from(plane: Cluster, far: str) -> None:
+    caller, callee = caller_by(plane, "udp"), callee_by(plane, far)
+    callee.host = "192.168.1.30"
+    call, _ = established(caller, callee, "udp")
+    assert call.request("INVITE", body=sdp(CALLER, 6000)).status == 200
+    call.ack()
+    assert call.bye().status == 200
+    assert {m.method for m in callee.received} == {"INVITE", "ACK", "BYE"}
+
+
+def test_callee_that_does_not_say_so_stays_on_tls(plane: Cluster) -> None:
+    """Its Contact names no transport; what began encrypted does not go on in clear."""
+    caller, callee = caller_by(plane, "udp"), callee_by(plane, "tls")
+    clear = plane.ua(CALLEE, PORTS["tls"])
+    callee.parameters = ""
+    call, _ = established(caller, callee, "udp")
+    assert call.request("INFO").status == 200
+    assert call.bye().status == 200
+    assert not clear.received
+
+
+def certificates(plane: Cluster) -> tuple[bytes, str]:
+    """What a new connection to the SBC shows: certificate (DER) and protocol version."""
+    probe = plane.tls_ua(CALLER, sbc("tls"))
+    assert isinstance(probe.sock, ssl.SSLSocket)
+    version = probe.sock.version() or ""
+    probe.close()
+    return probe.certificate, version
+
+
+def test_new_certificate_without_restart(plane: Cluster) -> None:
+    """Connections and calls of before go on; new ones get the new certificate."""
+    caller, callee = plane.tls_ua(CALLER, sbc("tls")), callee_by(plane, "tls")
+    call, other = established(caller, callee, "tls")
+    node = plane.nodes["sbc1"]
+    shown = {caller.certificate}
+    for _ in range(3):
+        node.install(plane.certificate_of(SBC1))
+        assert "reloaded" in node.rpc(sbc_tls.RELOAD)
+        certificate, _version = certificates(plane)
+        assert certificate not in shown
+        shown.add(certificate)
+        assert call.request("INVITE", body=sdp(CALLER, 6000)).status == 200
+        call.ack()
+        assert other.request("INFO").status == 200
+    assert call.bye().status == 200
+    assert not caller.connection.closed
+    call, _ = established(plane.tls_ua(CALLER, sbc("tls")), callee, "tls")
+    assert call.bye().status == 200
+
+
+def test_bad_certificate_is_not_taken(plane: Cluster) -> None:
+    node = plane.nodes["sbc1"]
+    before, _ = certificates(plane)
+    node.install([File(f"/run/c4/kamailio/{sbc_tls.CERTIFICATE}", "damaged")])
+    with pytest.raises(RpcFailed):
+        node.rpc(sbc_tls.RELOAD)
+    assert certificates(plane)[0] == before
+    node.install(plane.certificate_of(SBC1))
+    assert "reloaded" in node.rpc(sbc_tls.RELOAD)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_old_protocols_and_weak_ciphers_are_refused(plane: Cluster) -> None:
+    assert certificates(plane)[1] == "TLSv1.3"
+    context = plane.trust()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    plane.tls_ua(CALLER, sbc("tls"), context).close()
+    for weak in ("AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA"):  # no secrecy later; CBC
+        context = plane.trust()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(weak)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            plane.tls_ua(CALLER, sbc("tls"), context)
+    context = plane.trust()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        plane.tls_ua(CALLER, sbc("tls"), context)
+
+
+def test_far_end_without_a_trusted_certificate_gets_no_call(plane: Cluster) -> None:
+    """The next route is tried instead."""
+    caller, second = caller_by(plane, "udp"), plane.ua(CALLEE2)
+    impostor = plane.server_ua(
+        CALLEE, 5061, plane.server_context(CALLEE, pki.new_authority("unknown"))
+    )
+    for stub in plane.confds:
+        stub.answer = answer(f"sip:{CALLEE}:5061;transport=tls", f"sip:{CALLEE2}:5060")
+    call = caller.call(sbc("udp"))
+    result = call.invite(timeout=12)
+    assert result.status == 200
+    assert result.seconds < plane.tenant.sip.callee_timeout_ms / 1000 + 2
+    call.ack()
+    assert call.bye().status == 200
+    assert second.seen("INVITE", call.call_id)
+    assert impostor.failed
+    assert not impostor.received
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_far_end_that_does_not_listen_is_passed_by(plane: Cluster, transport: str) -> None:
+    caller, second = caller_by(plane, "udp"), plane.ua(CALLEE2)
+    plane.ua(CALLEE, 5999)  # the host is up, the port closed
+    for stub in plane.confds:
+        stub.answer = answer(f"sip:{CALLEE}:5063;transport={transport}", f"sip:{CALLEE2}:5060")
+    call = caller.call(sbc("udp"))
+    result = call.invite(timeout=12)
+    assert result.status == 200
+    call.ack()
+    assert call.bye().status == 200
+    assert second.seen("INVITE", call.call_id)
+
+
+def test_one_source_cannot_take_all_connections(plane: Cluster) -> None:
+    limit = plane.tenant.sip.connections_per_source
+    hoarder = "198.51.100.67"
+    sockets = [plane.connection(hoarder, sbc("tcp")) for _ in range(limit + 8)]
+    try:
+        wait_until(lambda: sum(closed(s) for s in sockets) == 8, 3, "refused connections")
+        caller, callee = caller_by(plane, "tcp"), callee_by(plane, "udp")
+        call, _ = established(caller, callee, "tcp")
+        assert call.bye().status == 200
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def test_half_a_message_does_not_keep_a_connection(plane: Cluster) -> None:
+    sock = plane.connection(CALLER, sbc("tcp"))
+    sock.sendall(b"OPTIONS sip:100@203.0.113.11 SIP/2.0\r\nVia: ")
+    wait_until(lambda: closed(sock), 30, "slow connection stays")
+    sock.close()
+
+
+def closed(sock: socket.socket) -> bool:
+    sock.settimeout(0.01)
+    try:
+        return sock.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
