@@ -323,6 +323,22 @@ class Database(Model):
     log_days: LogDays = Field(default=90, description="retention of the database's log, days")
 
 
+class SipName(Model):
+    """Public DNS name of a tenant's SBCs, in Route 53."""
+
+    name: str = Field(
+        max_length=253,
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$",
+        description="host name in small letters, e.g. `sip.acme.example`",
+    )
+    zone_id: str = Field(
+        pattern=r"^Z[A-Z0-9]{1,31}$", description="id of the existing public hosted zone"
+    )
+    ttl_s: int = Field(
+        default=30, ge=5, le=86400, description="how long resolvers may keep an answer, s"
+    )
+
+
 class Tenant(Model):
     """One tenant: one Terraform stack of its own."""
 
@@ -337,6 +353,11 @@ class Tenant(Model):
     )
     sip: Sip = Field(default=Sip(), description="timers and limits of the SIP plane")
     database: Database = Field(default=Database(), description="PostgreSQL on RDS")
+    sip_name: SipName | None = Field(
+        default=None,
+        description="public name with NAPTR, SRV and health-checked A records; default: none, "
+        "carriers and PBXs are given addresses",
+    )
     api_sources: list[PrivateNetwork] = Field(
         default_factory=list,
         description="private ranges that may use router-confd's management API; default: none",
@@ -404,6 +425,11 @@ class Deployment(Model):
     consul: Consul = Field(default=Consul(), description="Consul server group")
     image: Image = Field(default=Image(), description="machine image")
     state: S3State | None = Field(default=None, description="remote state; default: local files")
+    alarm_topic: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$",
+        description="ARN of an SNS topic for alarms about groups and databases; default: no alarms",
+    )
     detailed_monitoring: bool = Field(
         default=False, description="EC2 metrics every minute instead of every 5, billed"
     )
@@ -431,7 +457,16 @@ class Deployment(Model):
                 problems.append(
                     f"zones: {zone!r} must be a zone of region {self.region}, e.g. {self.region}a"
                 )
-        for kind, values in (("zones", self.zones), ("tenants", [t.name for t in self.tenants])):
+        if self.alarm_topic is not None and self.alarm_topic.split(":")[3] != self.region:
+            problems.append(
+                f"alarm_topic: {self.alarm_topic!r} must be a topic of region {self.region}"
+            )
+        sip_names = [t.sip_name.name for t in self.tenants if t.sip_name is not None]
+        for kind, values in (
+            ("zones", self.zones),
+            ("tenants", [t.name for t in self.tenants]),
+            ("sip_name.name", sip_names),
+        ):
             for value in sorted({v for v in values if values.count(v) > 1}):
                 problems.append(f"{kind}: {value!r} is given more than once; each must be unique")
         for segment, net in self.network.segments.items():

@@ -8,6 +8,7 @@ from cdktf import TerraformOutput, TerraformStack
 from constructs import Construct
 
 from c4 import ports
+from c4.alarms import GroupAlarms
 from c4.instances import permissions
 from c4.instances.group import Capacity, InstanceGroup, Lifecycle
 from c4.instances.image import MachineImage
@@ -96,6 +97,15 @@ class ConsulStack(DeploymentStack):
             tags=tags,
             detailed_monitoring=self.deployment.detailed_monitoring,
         )
+        if self.deployment.alarm_topic is not None:
+            GroupAlarms(
+                self,
+                "alarms",
+                topic=self.deployment.alarm_topic,
+                group=self.name,
+                min_size=settings.servers,
+                max_size=settings.servers,
+            )
         return InstanceGroup(
             self,
             "group",

@@ -8,12 +8,14 @@ from cdktf import TerraformOutput
 from constructs import Construct
 
 from c4 import ports
+from c4.alarms import DatabaseAlarms
 from c4.database import Database
 from c4.instances import permissions
 from c4.instances.image import MachineImage
 from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.policy import Statement
 from c4.secret import Secret
+from c4.sip_name import SipName
 from c4.stack import DeploymentStack
 from c4.tier import TierGroup
 from rendering import user_data
@@ -54,6 +56,8 @@ class TenantStack(DeploymentStack):
         self.database = self._database()
 
         self._call_path()
+        self._sip_name()
+        self._alarms()
         self._outputs()
 
     def _call_path(self) -> None:
@@ -136,6 +140,25 @@ class TenantStack(DeploymentStack):
             security_group_id=self.database_firewall.id,
             key=self.network.key,
         )
+
+    def _sip_name(self) -> None:
+        if self.tenant.sip_name is not None:
+            SipName(
+                self,
+                "sip_name",
+                settings=self.tenant.sip_name,
+                addresses=self.sbc.public_ips,
+            )
+
+    def _alarms(self) -> None:
+        if self.deployment.alarm_topic is not None:
+            DatabaseAlarms(
+                self,
+                "database_alarms",
+                topic=self.deployment.alarm_topic,
+                instance=self.name,
+                storage_gb=self.tenant.database.storage_gb,
+            )
 
     def _outputs(self) -> None:
         tiers = (self.sbc, self.router, self.rtp, self.router_confd)

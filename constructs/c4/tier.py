@@ -8,6 +8,7 @@ from constructs import Construct
 
 from c4.account import Account
 from c4.addresses import AddressPool
+from c4.alarms import GroupAlarms
 from c4.instances import permissions
 from c4.instances.group import Capacity, InstanceGroup, Lifecycle
 from c4.instances.launch_template import LaunchTemplate
@@ -94,6 +95,15 @@ class TierGroup(Construct):
             lifecycle=_lifecycle(tenant, tier),
             tags=tags,
         )
+        if deployment.alarm_topic is not None:
+            GroupAlarms(
+                self,
+                "alarms",
+                topic=deployment.alarm_topic,
+                group=name,
+                min_size=size.min,
+                max_size=size.max,
+            )
         if isinstance(size, CallTierSize):
             ScaleOnCalls(
                 self,

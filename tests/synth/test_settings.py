@@ -74,6 +74,22 @@ RULES = {
         with_tenant("{name: acme}, {name: acme}"),
         ["tenants", "'acme'", "more than once"],
     ),
+    "alarm topic of another region": (
+        f"{GOOD}alarm_topic: arn:aws:sns:us-east-1:123456789012:on-call\n",
+        ["alarm_topic", "us-east-1", "region eu-central-1"],
+    ),
+    "no alarm topic": (f"{GOOD}alarm_topic: on-call\n", ["alarm_topic", "'on-call'", "arn:aws"]),
+    "bad name of the SBCs": (
+        with_tenant("{name: acme, sip_name: {name: Sip_1, zone_id: Z1}}"),
+        ["tenants.0.sip_name.name", "'Sip_1'"],
+    ),
+    "two tenants, one name of the SBCs": (
+        with_tenant(
+            "{name: acme, sip_name: {name: sip.example.com, zone_id: Z1}}, "
+            "{name: globex, sip_name: {name: sip.example.com, zone_id: Z1}}"
+        ),
+        ["sip_name.name", "'sip.example.com'", "more than once"],
+    ),
     "bad tenant name": (with_tenant("{name: Acme Corp}"), ["tenants.0.name", "'Acme Corp'", "a-z"]),
     "too long a tenant name": (
         with_tenant("{name: a23456789012345678901}"),

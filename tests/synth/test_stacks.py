@@ -11,7 +11,13 @@ from pathlib import Path
 import yaml
 
 from settings import Deployment, load
-from settings.facts import CONFD_API_PORT, KAMAILIO_HTTP_PORT, RTPENGINE_HTTP_PORT
+from settings.facts import (
+    CONFD_API_PORT,
+    KAMAILIO_HTTP_PORT,
+    RTPENGINE_HTTP_PORT,
+    SIP_PORT,
+    SIPS_PORT,
+)
 from settings.load import ROOT
 from settings.models import S3State, Tenant
 from tests.synth.synthesized import Synthesized, synthesize
@@ -189,3 +195,48 @@ def test_metrics_and_management_api_open_to_the_named_ranges_only(tmp_path: Path
         ("router", "10.2.0.0/16", KAMAILIO_HTTP_PORT),
         ("rtp", "10.2.0.0/16", RTPENGINE_HTTP_PORT),
     }
+
+
+def test_every_public_address_is_answered_only_while_its_check_passes(
+    production: Synthesized,
+) -> None:
+    resources = production.stack("globex")["resource"]
+    records = resources["aws_route53_record"].values()
+    checks = {
+        f"${{aws_route53_health_check.{name}.id}}": check
+        for name, check in resources["aws_route53_health_check"].items()
+    }
+    pool = {
+        f"${{aws_eip.{name}.public_ip}}" for name in resources["aws_eip"] if name.startswith("sbc_")
+    }
+    addresses = [record for record in records if record["type"] == "A"]
+    assert {record["records"][0] for record in addresses} == pool
+    assert len({record["set_identifier"] for record in addresses}) == len(pool)
+    for record in addresses:
+        assert checks[record["health_check_id"]]["ip_address"] == record["records"][0]
+        assert checks[record["health_check_id"]]["port"] == SIP_PORT
+
+
+def test_each_transport_is_found_by_naptr_and_srv(production: Synthesized) -> None:
+    records = production.stack("globex")["resource"]["aws_route53_record"].values()
+    services = {r["name"]: r["records"] for r in records if r["type"] == "SRV"}
+    (naptr,) = [r["records"] for r in records if r["type"] == "NAPTR"]
+    assert services == {
+        "_sip._udp.sip.globex.example": [f"10 10 {SIP_PORT} sip.globex.example."],
+        "_sip._tcp.sip.globex.example": [f"10 10 {SIP_PORT} sip.globex.example."],
+        "_sips._tcp.sip.globex.example": [f"10 10 {SIPS_PORT} sip.globex.example."],
+    }
+    assert {line.split()[-1].rstrip(".") for line in naptr} == set(services)
+
+
+def test_alarms_cover_every_group_and_database(demo: Synthesized, production: Synthesized) -> None:
+    for stack in ("consul", "acme", "globex"):
+        resources = production.stack(stack)["resource"]
+        alarms = resources["aws_cloudwatch_metric_alarm"].values()
+        watched = {tuple(alarm["dimensions"].values()) for alarm in alarms}
+        groups = {(group["name"],) for group in resources["aws_autoscaling_group"].values()}
+        databases = {(d["identifier"],) for d in resources.get("aws_db_instance", {}).values()}
+        assert watched == groups | databases
+        for alarm in alarms:
+            assert alarm["alarm_actions"] == alarm["ok_actions"] != []
+    assert "aws_cloudwatch_metric_alarm" not in demo.text("acme")  # no topic, no alarms
