@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from agent import kamcmd, log, paths
 from agent.errors import AgentError
 from agent.kamcmd import RpcFailed
 from agent.lists import LISTS, ListRefused
-from agent.write import write
+from agent.write import write, write_newer
 
 ATTEMPTS = 4
 PAUSE_S = 0.3
@@ -55,7 +54,7 @@ def apply(
         if _applied(places, name) == digest:
             return False
         kind.check(text)
-        _write_newer(places.live / name, text)
+        write_newer(places.live / name, text)
         _hand_over(name, text, rpc, sleep, attempts)
         write(places.applied / name, digest)
     log.info("list applied", list=name, lines=text.count("\n"))
@@ -103,17 +102,6 @@ def _hand_over(
             log.info("reloaded", list=name, reply=reply)
             return
         sleep(PAUSE_S * attempt)
-
-
-def _write_newer(path: Path, text: str) -> None:
-    """Swap the list in with a later second as its time.
-
-    Kamailio's db_text compares whole seconds, and would overlook a second change within one.
-    """
-    before = int(path.stat().st_mtime) if path.exists() else 0
-    write(path, text)
-    changed = max(int(path.stat().st_mtime), before + 1)
-    os.utime(path, (changed, changed))
 
 
 def _digest(text: str) -> str:

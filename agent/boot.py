@@ -6,7 +6,7 @@ import json
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from agent import aws, confd, consul_secrets, eip, facts, log, paths, sbc_tls
+from agent import aws, confd, consul_secrets, eip, facts, log, paths, pool, sbc_tls
 from agent.config import Config, Kind
 from agent.errors import AgentError
 from agent.facts import Facts
@@ -27,6 +27,7 @@ def boot(config: Config) -> None:
     elif config.kind is Kind.RTP:
         write_rtpengine(config, instance)
     if config.kind is Kind.SBC:
+        until_done("addresses of the tier", lambda: pool.refresh(config, owner="c4"))
         until_done("certificate", lambda: sbc_tls.refresh(config, instance, owner="c4"))
     until_done("Consul secrets", lambda: consul_secrets.write_all(config, instance))
     if config.kind is Kind.CONFD:

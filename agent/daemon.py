@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from agent import active, apply, aws, confd, health, kamcmd, log, metrics, paths, sbc_tls
+from agent import active, apply, aws, confd, health, kamcmd, log, metrics, paths, pool, sbc_tls
 from agent.config import Config, Kind
 from agent.drain import Drain
 from agent.errors import AgentError
@@ -22,6 +22,7 @@ CREDENTIALS_INTERVAL_S = 300.0
 REGISTRATION_INTERVAL_S = 30.0
 SELF_CHECK_INTERVAL_S = 10.0
 PEERS_INTERVAL_S = 5.0
+POOL_INTERVAL_S = 60.0
 SERVER_INTERVAL_S = 5.0
 LIFECYCLE = "autoscaling/target-lifecycle-state"
 SPOT = "spot/instance-action"
@@ -40,6 +41,7 @@ class Daemon:
         self._spot: bool | None = None
         self._refused: dict[str, str] = {}
         self._renewed = False
+        self._pool_changed = False
         self._draining = False
         self._drained = False
 
@@ -87,6 +89,7 @@ class Daemon:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
         if kind is Kind.SBC:
             steps.append(Every(CREDENTIALS_INTERVAL_S, self._certificate))
+            steps.append(Every(POOL_INTERVAL_S, self._pool))
         if kind is Kind.CONFD:
             steps.append(Every(CREDENTIALS_INTERVAL_S, self._credentials))
         if kind is Kind.CONSUL:
@@ -180,6 +183,18 @@ class Daemon:
             self._renewed = False
         except apply.RpcFailed as error:
             log.warning("certificate not reloaded", error=error)
+
+    def _pool(self) -> None:
+        """Public addresses that the tier has got or lost."""
+        self._pool_changed = pool.refresh(self._config) or self._pool_changed
+        if not self._pool_changed:
+            return
+        try:
+            kamcmd.rpc(pool.RELOAD)
+            log.info("addresses of the tier changed")
+            self._pool_changed = False
+        except kamcmd.RpcFailed as error:
+            log.warning("addresses of the tier not reloaded", error=error)
 
     def _lead(self) -> None:
         """What one of the Consul servers does for all: their leader."""

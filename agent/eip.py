@@ -35,6 +35,11 @@ def claim(ec2: EC2Client, tags: dict[str, str], instance_id: str) -> IPv4Address
     return own
 
 
+def addresses(ec2: EC2Client, tags: dict[str, str]) -> set[IPv4Address]:
+    """All addresses of the pool with all `tags`, in use or not."""
+    return {IPv4Address(address["PublicIp"]) for address in _pool(ec2, tags)}
+
+
 def _pool(ec2: EC2Client, tags: dict[str, str]) -> list[AddressTypeDef]:
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
     addresses = ec2.describe_addresses(Filters=filters)["Addresses"]  # type: ignore[arg-type]

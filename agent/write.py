@@ -35,3 +35,14 @@ def write(
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_newer(path: Path, text: str, *, owner: str | None = None) -> None:
+    """Replace `path` by `text`, with a later second as its time.
+
+    Kamailio's db_text compares whole seconds, and would overlook a second change within one.
+    """
+    before = int(path.stat().st_mtime) if path.exists() else 0
+    write(path, text, owner=owner)
+    changed = max(int(path.stat().st_mtime), before + 1)
+    os.utime(path, (changed, changed))

@@ -20,10 +20,18 @@ _RTPENGINE = "id(int,auto) setid(int) url(string) weight(int) disabled(int) stam
 _HTABLE = (
     "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)\n"
 )
-_VERSION = "id(int,auto) table_name(string) table_version(int)\n0:rtpengine:1\n1:router-confd:2\n"
+_VERSIONS = "id(int,auto) table_name(string) table_version(int)\n"
+_ROUTER_VERSIONS = f"{_VERSIONS}0:rtpengine:1\n1:router-confd:2\n"
+_SBC_VERSIONS = f"{_VERSIONS}0:domain:2\n1:domain_attrs:1\n"
+_ATTRIBUTES = "id(int,auto) did(string) name(string) type(int) value(string)\n"
 INITIAL: Final[dict[Tier, dict[str, str]]] = {
-    Tier.SBC: {"dispatcher.list": "# no router is known yet\n"},
-    Tier.ROUTER: {"version": _VERSION, "rtpengine": _RTPENGINE, "router-confd": _HTABLE},
+    # The table `domain` itself comes from the agent: the tier's public addresses.
+    Tier.SBC: {
+        "dispatcher.list": "# no router is known yet\n",
+        "version": _SBC_VERSIONS,
+        "domain_attrs": _ATTRIBUTES,
+    },
+    Tier.ROUTER: {"version": _ROUTER_VERSIONS, "rtpengine": _RTPENGINE, "router-confd": _HTABLE},
 }
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from agent import eip
+from agent import eip, paths, pool
+from agent.config import Kind
 from agent.errors import AgentError
+from tests.agent.samples import config
 
 IMAGE = "ami-12c6146b"  # any that moto knows
 Tags = dict[str, str]
@@ -93,3 +96,31 @@ def test_a_refusal_of_ec2_is_one_line(ec2: Any, tags: Tags) -> None:
     with pytest.raises(AgentError, match="InvalidInstanceID") as caught:
         eip.claim(ec2, tags, "i-0000000000000dead")
     assert "\n" not in str(caught.value)
+
+
+def test_the_table_names_the_whole_pool_and_nobody_elses(
+    ec2: Any, tags: Tags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Addresses without an instance too: their SBC may have died, or come later."""
+    monkeypatch.setattr(paths, "KAMAILIO", tmp_path)
+    own = _pool(ec2, tags, 3)
+    _pool(ec2, tags | {"c4:role": "rtp"}, 1)
+    eip.claim(ec2, tags, _instances(ec2, 1)[0])
+    settings = config(kind=Kind.SBC, tags=tags)
+    assert pool.refresh(settings)
+    rows = (tmp_path / "domain").read_text().splitlines()[1:]
+    assert sorted(row.split(":")[1] for row in rows) == sorted(own)
+    assert not pool.refresh(settings)
+    own += _pool(ec2, tags, 1)
+    assert pool.refresh(settings)
+    assert all(address in (tmp_path / "domain").read_text() for address in own)
+
+
+def test_an_empty_answer_leaves_the_last_table(
+    aws: str, tags: Tags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "KAMAILIO", tmp_path)
+    (tmp_path / "domain").write_text("last")
+    with pytest.raises(AgentError, match="pool of Elastic IPs"):
+        pool.refresh(config(kind=Kind.SBC, tags=tags))
+    assert (tmp_path / "domain").read_text() == "last"

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import agent.apply as lists
-from agent import pki, sbc_tls
+from agent import pki, pool, sbc_tls
 from agent.kamcmd import RpcFailed
 from rendering.files import File
 from rendering.kamailio_files import kamailio_files
@@ -90,6 +90,8 @@ class Cluster:
         files = kamailio_files(self.deployment, self.tenant, tier)
         if tier is Tier.SBC:
             files += self.certificate_of(public)
+            pool_ = [ipaddress.IPv4Address(p) for _, p in SBCS.values()]
+            files += (File(f"/run/c4/kamailio/{pool.TABLE}", pool.table(pool_)),)
         node.install(files)
         if tier is Tier.ROUTER:  # consul-template was there before; a reload waits up to 10 s
             rows = self.rtpengine_rows([address for address, _ in RTPS.values()])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 
 import pytest
 
+from agent import pool
+from agent.write import write_newer
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.node import Node
@@ -72,13 +75,37 @@ def test_requests_within_the_dialog_reach_the_other_side(
     call.bye()
 
 
-def test_any_sbc_continues_the_dialog_of_another(caller: Agent, callee: Agent) -> None:
-    call, _ = established(caller, callee)
-    call.peer = SBC2  # as after DNS failover; the Route still names the first
-    assert call.request("INVITE", body=sdp(CALLER, 6000)).status in (200, 403)
-    call.routes = [r.replace(SBC1[0], SBC2[0]) for r in call.routes]
+@pytest.mark.parametrize("dead", [False, True], ids=["alive", "dead"])
+def test_any_sbc_continues_the_dialog_of_another(
+    plane: Cluster, caller: Agent, callee: Agent, dead: bool
+) -> None:
+    """The user agents turn to the other address of the tenant's name; Route and Request-URI still
+    name the first."""
+    call, other = established(caller, callee)
+    if dead:
+        plane.nodes["sbc1"].kill()
+    assert SBC1[0] in call.target
+    assert SBC1[0] in call.routes[0]
+    call.peer = other.peer = SBC2
+    assert call.request("INFO").status == 200
+    assert other.request("INFO").status == 200
     assert call.request("INVITE", body=sdp(CALLER, 6000)).status == 200
     call.ack()
+    assert SBC2[0] in call.target
+    assert other.request("INVITE", body=sdp(CALLEE, 7000)).status == 200
+    other.ack()
+    assert call.bye().status == 200
+    assert other.state == "ended"
+
+
+def test_addresses_of_the_pool_may_change(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    call, _ = established(caller, callee)
+    call.peer = SBC2
+    sbc2, public = plane.nodes["sbc2"], ipaddress.IPv4Address(SBC2[0])
+    for addresses, status in (([public], 403), ([public, ipaddress.IPv4Address(SBC1[0])], 200)):
+        write_newer(sbc2.lists / pool.TABLE, pool.table(addresses))
+        sbc2.rpc(pool.RELOAD)
+        assert call.request("INFO").status == status
     assert call.bye().status == 200
 
 

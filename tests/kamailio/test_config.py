@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import pki, sbc_tls
+from agent import pki, pool, sbc_tls
 from rendering.files import File
 from rendering.kamailio_files import kamailio_files
 from settings import load
@@ -23,10 +23,11 @@ pytestmark = [
 TIERS = [Tier.SBC, Tier.ROUTER]
 
 
-def certificate() -> tuple[File, ...]:
+def from_agent() -> tuple[File, ...]:
     """What the agent puts beside the configuration at boot."""
     pair = pki.issue_server(pki.new_authority("tests"), ["sbc"], IPv4Address("203.0.113.10"))
     return (
+        File(f"/run/c4/kamailio/{pool.TABLE}", pool.table([IPv4Address("203.0.113.10")])),
         File(f"/run/c4/kamailio/{sbc_tls.CERTIFICATE}", pair.certificate),
         File(f"/run/c4/kamailio/{sbc_tls.KEY}", pair.key),
     )
@@ -35,7 +36,7 @@ def certificate() -> tuple[File, ...]:
 def check(layers: tuple[Path, ...], work: Path, files: tuple[File, ...]) -> tuple[int, str]:
     """Exit status of `kamailio -c`, and what it said beside plain information."""
     node = Node("check", "", "127.0.0.1", layers, work, "203.0.113.10")
-    node.install((*files, *certificate()))
+    node.install((*files, *from_agent()))
     done = node.check()
     lines = (done.stdout + done.stderr).splitlines()
     return done.returncode, "\n".join(
