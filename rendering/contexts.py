@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from settings import facts
 from settings.facts import Segment, Tier
-from settings.models import Deployment, KamailioSize, Sip, Tenant
+from settings.models import Deployment, KamailioSize, Limits, Sip, Tenant
 
 # Every node numbers its dialogs from its own start; the step leaves room for every address of a
 # VPC (/16, the largest that AWS allows).
@@ -19,6 +19,16 @@ TLS_CIPHERS = (
 PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 OWN_AUTHORITIES = "/etc/kamailio/authorities.pem"
 TITLES = {Tier.SBC: "Session border controller", Tier.ROUTER: "Router"}
+
+
+def _default_limits(limits: Limits) -> tuple[tuple[str, int | None, int | None], ...]:
+    """By the kind that begins a limit's key in router-confd's answers; those that limit."""
+    kinds = (
+        ("tenant", limits.tenant_calls, limits.tenant_calls_per_s),
+        ("ipbx", limits.pbx_calls, limits.pbx_calls_per_s),
+        ("carrier_trunk", limits.trunk_calls, limits.trunk_calls_per_s),
+    )
+    return tuple(kind for kind in kinds if any(kind[1:]))
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ class KamailioContext:
     node_id_step: int
     ciphers: str  # OpenSSL's list, TLS 1.2
     authorities: str  # file of trusted authorities
+    most_routers: int
+    default_limits: tuple[tuple[str, int | None, int | None], ...]  # kind, calls, calls per second
     service: str  # Consul service names
     router_service: str
     rtp_service: str
@@ -87,6 +99,8 @@ class KamailioContext:
             node_id_step=NODE_ID_STEP,
             ciphers=TLS_CIPHERS,
             authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
+            most_routers=tenant.router.max,
+            default_limits=_default_limits(tenant.limits),
             service=facts.service_name(tenant.name, tier),
             router_service=facts.service_name(tenant.name, Tier.ROUTER),
             rtp_service=facts.service_name(tenant.name, Tier.RTP),

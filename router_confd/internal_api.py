@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from router_confd import errors, metrics, routing, uacreg
+from router_confd import errors, limits, metrics, routing, uacreg
 from router_confd.cdr import Incomplete
 from router_confd.crypto import Vault
 from router_confd.directory import Directory
@@ -81,7 +81,10 @@ def _routing(app: FastAPI, service: Service) -> None:
             auth = _caller(directory, service.vault, body) if body.auth else None
             rtjson = routing.route(directory, service.vault, body, auth)
         metrics.routing_total.labels(_outcome(auth, rtjson)).inc()
-        return _json({"auth": auth, "rtjson": rtjson})
+        reply = {"auth": auth, "rtjson": rtjson}
+        if body.request_uri and auth is not None and auth.success:  # opt-in
+            reply["limits"] = limits.of_source(directory, auth)
+        return _json(reply)
 
     # Before the others, and not by a router of its own, which would be searched each time.
     app.router.add_api_route(

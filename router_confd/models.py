@@ -55,6 +55,8 @@ class Tenant(Base):
     __tablename__ = "tenants"
     uuid: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(256), unique=True)
+    max_calls: Mapped[int | None]
+    max_cps: Mapped[int | None]
 
 
 class Domain(Owned):

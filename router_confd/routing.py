@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from router_confd import digest, outbound, sip
+from router_confd import digest, limits, outbound, sip
 from router_confd.crypto import Vault
 from router_confd.directory.rows import Ipbx, Profile
 from router_confd.directory.store import Directory
@@ -35,7 +35,7 @@ class _Hop(NamedTuple):
     host: str  # with port
     profile: Profile | None
     login: dict[str, str]  # digest credentials towards it
-    identity: dict[str, int]  # which row it is
+    identity: dict[str, Any]  # which row it is, and its limits
     keeps_port: bool  # header URIs keep their port: towards trunks, as ever
 
 
@@ -103,7 +103,7 @@ def _towards_ipbx(
             host=f"{sip.host(ipbx.ip_fqdn)}:{ipbx.port}",
             profile=normalizer.profile(ipbx.normalization_profile_id),
             login=digest.towards_ipbx(vault, ipbx),
-            identity={"ipbx_id": ipbx.id},
+            identity={"ipbx_id": ipbx.id, "limits": limits.of_ipbx(ipbx)},
             keeps_port=False,
         )
 
@@ -142,7 +142,7 @@ def _towards_trunks(
             host=f"{sip.host(trunk.sip_proxy)}:{trunk.sip_proxy_port}",
             profile=normalizer.profile(trunk.normalization_profile_id),
             login=digest.towards_trunk(vault, trunk),
-            identity={"carrier_trunk_id": trunk.id},
+            identity={"carrier_trunk_id": trunk.id, "limits": limits.of_trunk(trunk)},
             keeps_port=True,
         )
 

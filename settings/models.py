@@ -309,6 +309,34 @@ class Sip(Model):
         return value
 
 
+CallLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
+
+
+class Limits(Model):
+    """Limits for what router-confd sets none for; a tenant here is one of router-confd."""
+
+    tenant_calls: CallLimit = Field(
+        default=None, description="calls of a tenant at the same time; default: no limit"
+    )
+    tenant_calls_per_s: CallLimit = Field(
+        default=None, description="new calls of a tenant per second; default: no limit"
+    )
+    pbx_calls: CallLimit = Field(
+        default=None, description="calls from and to a PBX at the same time; default: no limit"
+    )
+    pbx_calls_per_s: CallLimit = Field(
+        default=None, description="new calls from and to a PBX per second; default: no limit"
+    )
+    trunk_calls: CallLimit = Field(
+        default=None,
+        description="calls from and to a carrier trunk at the same time; default: no limit",
+    )
+    trunk_calls_per_s: CallLimit = Field(
+        default=None,
+        description="new calls from and to a carrier trunk per second; default: no limit",
+    )
+
+
 class Database(Model):
     """The tenant's PostgreSQL on RDS."""
 
@@ -352,6 +380,9 @@ class Tenant(Model):
         default=TierSize(max=4, instance_type="t3.medium"), description="router-confd tier"
     )
     sip: Sip = Field(default=Sip(), description="timers and limits of the SIP plane")
+    limits: Limits = Field(
+        default=Limits(), description="limits of calls where router-confd sets none"
+    )
     database: Database = Field(default=Database(), description="PostgreSQL on RDS")
     sip_name: SipName | None = Field(
         default=None,

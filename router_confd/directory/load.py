@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import asyncpg
 
 from router_confd.directory.dids import SELECT_NUMBERS, SELECT_PATTERNS
+from router_confd.directory.rows import Tenant
 from router_confd.directory.store import Directory
 
+SELECT_TENANTS = "SELECT uuid, max_calls, max_cps FROM tenants"
 CHUNK = 2_000  # rows per step of a load; other requests are served in between
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -19,8 +21,8 @@ async def load(connection: Connection) -> Directory:
     """Everything, as of one moment."""
     directory = Directory()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        async for chunk in _chunks(connection, "SELECT uuid FROM tenants"):
-            directory.tenants.update(row[0] for row in chunk)
+        async for chunk in _chunks(connection, SELECT_TENANTS):
+            directory.tenants.update(_by_uuid(chunk))
         for table in directory.tables.values():
             async for chunk in _chunks(connection, table.select):
                 table.put(chunk)
@@ -45,6 +47,10 @@ async def refresh(
             changes.append(await _change(connection, directory, table, changed))
     for change in changes:
         change()
+
+
+def _by_uuid(records: Iterable[Any]) -> dict[str, Tenant]:
+    return {record[0]: Tenant(*record) for record in records}
 
 
 async def _chunks(connection: Connection, query: str) -> AsyncIterator[list[Any]]:
@@ -76,12 +82,13 @@ async def _change(
 async def _tenants(
     connection: Connection, directory: Directory, keys: set[str]
 ) -> Callable[[], None]:
-    query = "SELECT uuid FROM tenants WHERE uuid = ANY($1::uuid[])"
-    present = {row[0] for row in await connection.fetch(query, list(keys))}
+    query = SELECT_TENANTS + " WHERE uuid = ANY($1::uuid[])"
+    present = _by_uuid(await connection.fetch(query, list(keys)))
 
     def change() -> None:
-        directory.tenants -= keys
-        directory.tenants |= present
+        for key in keys:
+            directory.tenants.pop(key, None)
+        directory.tenants.update(present)
 
     return change
 

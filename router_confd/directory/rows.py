@@ -15,6 +15,13 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    uuid: str
+    max_calls: int | None
+    max_cps: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Domain(Row):
     domain: str
 

@@ -14,6 +14,7 @@ from router_confd.directory.rows import (
     Profile,
     RoutingGroup,
     RoutingRule,
+    Tenant,
     Trunk,
 )
 from router_confd.directory.tables import Table
@@ -36,7 +37,7 @@ class Directory:
     """One consistent copy of the configuration. Readers never see a half-applied change."""
 
     def __init__(self) -> None:
-        self.tenants: set[str] = set()
+        self.tenants: dict[str, Tenant] = {}  # by uuid
         self.dids = DidIndex()
 
         self.domains = Table("domains", Domain)

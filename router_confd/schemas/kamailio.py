@@ -64,6 +64,19 @@ class Headers(BaseModel):
     extra: str
 
 
+class Limit(BaseModel):
+    """What counts under `key`; a number that is absent is no limit."""
+
+    key: str = Field(description="tenant:UUID, ipbx:ID or carrier_trunk:ID")
+    max_calls: int | None = Field(default=None, description="calls at the same time")
+    max_cps: int | None = Field(default=None, description="new calls per second")
+
+
+class Limits(BaseModel):
+    tenant: Limit | None = None
+    source: Limit | None = None
+
+
 class Route(BaseModel):
     """One destination; the fields from `ipbx_id` on only when `request_uri` was sent."""
 
@@ -77,6 +90,7 @@ class Route(BaseModel):
     uri: str
     ipbx_id: int | None = None
     carrier_trunk_id: int | None = None
+    limits: Limit | None = None
     auth_username: str | None = None
     auth_password: str | None = None
     auth_ha1: str | None = None
@@ -99,6 +113,9 @@ class RtJson(BaseModel):
 class RoutingReply(BaseModel):
     auth: AuthReply | None
     rtjson: RtJson
+    limits: Limits | None = Field(
+        default=None, description="of the authenticated caller; only when `request_uri` was sent"
+    )
 
 
 class CdrRequest(Body):

@@ -29,18 +29,22 @@ from router_confd.schemas.base import (
 )
 
 
-class TenantCreate(Body):
-    name: Text256
-    uuid: UUID4
-
-
 class TenantUpdate(Body):
     name: Text256
+    max_calls: MaxCalls = None
+    max_cps: MaxCps = None
+
+
+class TenantCreate(TenantUpdate):
+    uuid: UUID4
 
 
 class TenantRead(Read):
+    opt_in: ClassVar[frozenset[str]] = LIMITS
     name: str
     uuid: UUID4
+    max_calls: int | None
+    max_cps: int | None
 
 
 class DomainCreate(Body):

@@ -71,6 +71,19 @@ def answer(*destinations: str, uri: str = "sip:100@pbx.example", **auth: Any) ->
     }  # fmt: skip
 
 
+def limited(made: dict[str, Any], tenant: int = 0, source: int = 0, *routes: int,
+            by: str = "max_calls") -> dict[str, Any]:  # fmt: skip
+    """The same answer with limits of calls; 0 is none."""
+
+    def limit(key: str, number: int) -> dict[str, Any]:
+        return {"key": key} | ({by: number} if number else {})
+
+    made["limits"] = {"tenant": limit("tenant:t", tenant), "source": limit("ipbx:1", source)}
+    for i, number in enumerate(routes):
+        made["rtjson"]["routes"][i]["limits"] = limit(f"carrier_trunk:{i}", number)
+    return made
+
+
 class ConfdStub:
     """One instance; what it answers and how slowly can be changed while it runs."""
 

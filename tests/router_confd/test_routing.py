@@ -469,3 +469,54 @@ def test_profile_without_country_code_is_none(site: Site) -> None:
     )  # fmt: skip
     (route,) = site.outbound("39040")["rtjson"]["routes"]
     assert route["headers"]["to"]["uri"] == "sip:39040@sbc.example.com"
+
+
+# --- limits of calls -------------------------------------------------------------------------
+
+
+def test_limits_go_with_the_answer(site: Site) -> None:
+    dialled = number()
+    site.client.patch(f"/1.0/tenants/{site.uuid}", json={"max_calls": 100, "max_cps": 20})
+    site.client.patch(f"/1.0/ipbxs/{site.ipbx['id']}", json={"max_calls": 10})
+    site.client.patch(f"/1.0/carrier_trunks/{site.trunk['id']}", json={"max_cps": 5})
+    tenant = {"key": f"tenant:{site.uuid}", "max_calls": 100, "max_cps": 20}
+    pbx = {"key": f"ipbx:{site.ipbx['id']}", "max_calls": 10}
+    trunk = {"key": f"carrier_trunk:{site.trunk['id']}", "max_cps": 5}
+    reply = site.outbound(dialled, request_uri=f"sip:{dialled}@sbc.example.com")
+    assert reply["limits"] == {"tenant": tenant, "source": pbx}
+    assert [route["limits"] for route in reply["rtjson"]["routes"]] == [trunk]
+    site.add_did(dialled)
+    reply = site.confd.route(
+        auth=True, source_ip=site.trunk_address, to_uri=f"sip:{dialled}@sbc.example.com",
+        request_uri=f"sip:{dialled}@sbc.example.com",
+    )  # fmt: skip
+    assert reply["limits"] == {"tenant": tenant, "source": trunk}
+    assert [route["limits"] for route in reply["rtjson"]["routes"]] == [pbx]
+
+
+def test_keys_are_there_without_limits(site: Site) -> None:
+    reply = site.outbound("44", request_uri="sip:44@sbc.example.com")
+    assert reply["limits"] == {
+        "tenant": {"key": f"tenant:{site.uuid}"}, "source": {"key": f"ipbx:{site.ipbx['id']}"}
+    }  # fmt: skip
+
+
+def test_clients_that_do_not_opt_in_see_no_limits(site: Site) -> None:
+    site.client.patch(f"/1.0/tenants/{site.uuid}", json={"max_calls": 100})
+    assert set(site.outbound("44")) == {"auth", "rtjson"}
+    unknown = site.confd.route(
+        auth=True, source_ip="192.0.2.250", to_uri="sip:44@x", request_uri="sip:44@x"
+    )
+    assert set(unknown) == {"auth", "rtjson"}
+
+
+def test_changed_tenant_limits_are_in_force_at_once(site: Site) -> None:
+    def limits() -> Any:
+        return site.outbound("44", request_uri="sip:44@sbc.example.com")["limits"]["tenant"]
+
+    for change in ({"max_calls": 7}, {"max_calls": 8, "max_cps": 2}, {"max_calls": None}):
+        site.client.patch(f"/1.0/tenants/{site.uuid}", json=change)
+        for name, value in change.items():
+            assert limits().get(name) == value
+    read = site.client.get(f"/1.0/tenants/{site.uuid}").json()
+    assert read == {"uuid": site.uuid, "name": read["name"], "max_cps": 2}

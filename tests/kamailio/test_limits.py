@@ -1,0 +1,308 @@
+"""Limits of calls hold across routers, and every end of a call makes room."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from tests.kamailio.confd_stub import answer, limited
+from tests.kamailio.node import Node
+from tests.kamailio.sip import Agent, Call, Result
+from tests.kamailio.test_calls import SBC1, SBC2, established
+from tests.kamailio.test_edge import fetch
+from tests.kamailio.test_records import only_record
+
+pytestmark = pytest.mark.sip
+OVERSHOOT = 3  # calls that two routers may let in beyond a limit, when all come at once
+
+
+@pytest.fixture
+def caller(plane: Cluster) -> Agent:
+    return plane.ua(CALLER)
+
+
+@pytest.fixture
+def callee(plane: Cluster) -> Agent:
+    return plane.ua(CALLEE)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted(plane: Cluster) -> None:
+    time.sleep(1.1)  # the second of the last test's calls
+    for router in plane.tier("rtr"):
+        for table in ("calls", "rate", "room"):
+            router.rpc("htable.flush", table)
+
+
+def limit(plane: Cluster, *numbers: int, by: str = "max_calls", routes: int = 1) -> None:
+    """Limits of tenant, source and routes in the answers of router-confd."""
+    made = answer(*(f"sip:{a}:5060" for a in (CALLEE, CALLEE2)[:routes]), uri="sip:100@pbx.example")
+    for stub in plane.confds:
+        stub.answer = limited(made, *numbers, by=by)
+
+
+def refused(result: Result) -> bool:
+    return result.status == 503
+
+
+def counted(router: Node) -> int:
+    return router.rpc("htable.dump", "calls").count("name:")
+
+
+def metric(plane: Cluster, name: str, labels: str) -> int:
+    found = 0
+    for router in plane.tier("rtr"):
+        text = fetch(plane, router.name, "/metrics")
+        found += sum(int(n) for n in re.findall(rf"kamailio_{name}{{{labels}}} (\d+)", text))
+    return found
+
+
+@pytest.mark.parametrize("numbers", [(2,), (0, 2), (0, 0, 2)], ids=["tenant", "source", "route"])
+def test_call_beyond_the_limit_is_refused(
+    plane: Cluster, caller: Agent, callee: Agent, numbers: tuple[int, ...]
+) -> None:
+    limit(plane, *numbers)
+    first, _ = established(caller, callee, SBC1)
+    second, _ = established(caller, callee, SBC2)
+    asked = sum(len(stub.requests) for stub in plane.confds)
+    before = metric(plane, "c4_refused", 'reason="limit"')
+    for sbc in (SBC1, SBC2):
+        third = caller.call(sbc)
+        result = third.invite()
+        assert refused(result)
+        assert result.seconds < 0.4
+        assert result.message is not None
+        assert result.message.get("Retry-After") == "5"
+        assert not result.message.get("X-C4-Limit")
+        assert not callee.seen("INVITE", third.call_id)
+        assert only_record(plane, third.call_id)["duration"] == 0
+    # It is nobody's fault: no second router was asked, and none is held for dead.
+    assert sum(len(stub.requests) for stub in plane.confds) == asked + 2
+    for sbc_node in plane.tier("sbc"):
+        assert not sbc_node.rpc("htable.dump", "down")
+    assert metric(plane, "c4_refused", 'reason="limit"') == before + 2
+    assert first.bye().status == 200
+    again, _ = established(caller, callee, SBC2)
+    assert again.bye().status == 200
+    assert second.bye().status == 200
+    wait_until(lambda: all(counted(r) == 0 for r in plane.tier("rtr")), 3, "released")
+
+
+def test_without_limits_nothing_is_counted(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    limit(plane, 0, 0, 0)
+    call, _ = established(caller, callee)
+    assert all(counted(router) == 0 for router in plane.tier("rtr"))
+    call.bye()
+
+
+# --- every end of a call ---------------------------------------------------------------------
+
+
+def hung_up_by_caller(plane: Cluster, call: Call, callee: Agent) -> None:
+    assert call.invite().status == 200
+    call.ack()
+    assert call.bye().status == 200
+
+
+def hung_up_by_callee(plane: Cluster, call: Call, callee: Agent) -> None:
+    assert call.invite().status == 200
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed")
+    assert other.bye().status == 200
+
+
+def cancelled(plane: Cluster, call: Call, callee: Agent) -> None:
+    callee.answer = 0
+    assert call.invite(cancel_after=0.3).status == 487
+
+
+def busy(plane: Cluster, call: Call, callee: Agent) -> None:
+    callee.answer = 486
+    assert call.invite().status == 486
+
+
+def carrier_fails(plane: Cluster, call: Call, callee: Agent) -> None:
+    callee.answer = 503
+    assert call.invite().status == 500
+
+
+def router_dies_in_the_call(plane: Cluster, call: Call, callee: Agent) -> None:
+    assert call.invite().status == 200
+    call.ack()
+    plane.router_of(plane.nodes["sbc1"]).kill()
+    assert refused(call.agent.call(SBC1).invite()), "the call of a dead router still counts"
+    assert call.bye().status == 200
+
+
+def router_dies_while_ringing(plane: Cluster, call: Call, callee: Agent) -> None:
+    callee.ring_s = 2.5
+    timer = threading.Timer(0.6, lambda: plane.router_of(plane.nodes["sbc1"]).kill())
+    timer.start()
+    assert call.invite(timeout=9).status == 200
+    timer.join()
+    call.ack()
+    callee.ring_s = 0.05
+    assert refused(call.agent.call(SBC1).invite())
+    assert call.bye().status == 200
+
+
+def router_dies_and_the_callee_refuses(plane: Cluster, call: Call, callee: Agent) -> None:
+    callee.ring_s, callee.answer = 3.5, 486  # by then its death is known
+    timer = threading.Timer(0.6, lambda: plane.router_of(plane.nodes["sbc1"]).kill())
+    timer.start()
+    assert call.invite(timeout=9).status == 486
+    timer.join()
+    callee.ring_s = 0.05
+
+
+def router_dies_before_it_answers(plane: Cluster, call: Call, callee: Agent) -> None:
+    """The second router counts the call anew, not twice."""
+    for router in plane.tier("rtr")[:1]:
+        router.kill()
+    for _ in range(2):
+        assert call.invite().status == 200
+        call.ack()
+        assert call.bye().status == 200
+        call = call.agent.call(SBC1)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [hung_up_by_caller, hung_up_by_callee, cancelled, busy, carrier_fails, router_dies_in_the_call,
+     router_dies_while_ringing, router_dies_and_the_callee_refuses, router_dies_before_it_answers],
+)  # fmt: skip
+def test_every_end_makes_room(
+    plane: Cluster, caller: Agent, callee: Agent,
+    end: Callable[[Cluster, Call, Agent], None],
+) -> None:  # fmt: skip
+    limit(plane, 1, 1, 1)
+    end(plane, caller.call(SBC1), callee)
+    callee.answer = 200
+    for sbc in (SBC1, SBC2):
+        call, _ = established(caller, callee, sbc)
+        assert refused(caller.call(sbc).invite())
+        assert call.bye().status == 200
+    wait_until(lambda: all(counted(r) == 0 for r in plane.tier("rtr")), 3, "released")
+
+
+def test_router_that_joins_knows_the_calls_of_the_others(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    limit(plane, 1)
+    call, _ = established(caller, callee)
+    late = next(r for r in plane.tier("rtr") if r is not plane.router_of(plane.nodes["sbc1"]))
+    late.kill()
+    time.sleep(0.2)
+    plane.revive(late)
+    plane.apply_lists()
+    plane.settle()
+    wait_until(lambda: counted(late) == 1, 8, "calls at the router that joined")
+    assert [caller.call(SBC1).invite().status for _ in range(4)] == [503] * 4
+    assert call.bye().status == 200
+    wait_until(lambda: counted(late) == 0, 3)
+
+
+# --- routes ----------------------------------------------------------------------------------
+
+
+def test_trunk_at_its_limit_is_passed_over(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    second = plane.ua(CALLEE2)
+    limit(plane, 0, 0, 1, 1, routes=2)
+    calls = [established(caller, agent)[0] for agent in (callee, second)]
+    assert refused(caller.call(SBC2).invite())
+    assert len(callee.seen("INVITE")) == 1
+    assert metric(plane, "c4_over_limit", 'of="carrier_trunk", limit="calls"') >= 3
+    assert calls[0].bye().status == 200
+    again, _ = established(caller, callee)
+    for call in (again, calls[1]):
+        assert call.bye().status == 200
+
+
+def test_failed_trunk_does_not_count(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    second = plane.ua(CALLEE2)
+    callee.answer = 503
+    limit(plane, 0, 0, 1, 5, routes=2)
+    call, _ = established(caller, second)
+    assert counted(plane.tier("rtr")[0]) == 1
+    assert call.bye().status == 200
+
+
+def test_failure_with_the_next_trunk_at_its_limit_is_503(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    second = plane.ua(CALLEE2)
+    limit(plane, 0, 0, 1, 1, routes=2)
+    calls = [established(caller, agent)[0] for agent in (callee, second)]
+    calls[0].bye()
+    callee.answer = 500
+    call = caller.call(SBC1)
+    result = call.invite()
+    assert refused(result)
+    assert result.message is not None
+    assert result.message.get("Retry-After") == "5"
+    assert only_record(plane, call.call_id)["duration"] == 0
+    calls[1].bye()
+
+
+# --- accuracy across routers -----------------------------------------------------------------
+
+
+def at_once(caller: Agent, number: int) -> list[Any]:
+    calls = [caller.call((SBC1, SBC2)[i % 2]) for i in range(number)]
+    with ThreadPoolExecutor(number) as pool:
+        return list(zip(calls, pool.map(lambda c: c.invite(timeout=12), calls), strict=True))
+
+
+def test_calls_that_come_at_once_over_all_routers(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    limit(plane, 10)
+    results = at_once(caller, 40)
+    admitted = [call for call, result in results if result.status == 200]
+    assert {result.status for _, result in results} == {200, 503}
+    print(f"limit 10, 40 calls at once over two routers: {len(admitted)} admitted")
+    assert 10 <= len(admitted) <= 10 + OVERSHOOT
+    for call in admitted:
+        call.ack()
+        assert call.bye().status == 200
+    wait_until(lambda: all(counted(r) == 0 for r in plane.tier("rtr")), 3, "released")
+
+
+@pytest.mark.parametrize("numbers", [(5,), (0, 5), (0, 0, 5)], ids=["tenant", "source", "route"])
+def test_calls_per_second(
+    plane: Cluster, caller: Agent, callee: Agent, numbers: tuple[int, ...]
+) -> None:
+    limit(plane, *numbers, by="max_cps")
+    time.sleep(1.05 - time.time() % 1)  # the beginning of a second
+    results = at_once(caller, 20)
+    admitted = [call for call, result in results if result.status == 200]
+    print(f"limit 5 calls/s, 20 calls at once over two routers: {len(admitted)} admitted")
+    assert 5 <= len(admitted) <= 5 + OVERSHOOT
+    assert all(refused(r) for _, r in results if r.status != 200)
+    for call in admitted:
+        call.ack()
+        assert call.bye().status == 200
+    time.sleep(1.1 - time.time() % 1)
+    callee.answer = 486
+    assert caller.call(SBC1).invite().status == 486
+
+
+def test_rate_over_several_seconds(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    limit(plane, 4, by="max_cps")
+    callee.answer = 486
+    start = time.time()
+    time.sleep(1 - start % 1)
+    admitted = 0
+    begin = time.monotonic()
+    while time.monotonic() < begin + 3.9:
+        admitted += caller.call((SBC1, SBC2)[admitted % 2]).invite().status == 486
+    print(f"limit 4 calls/s, one after the other: {admitted} admitted in 4 s")
+    assert 15 <= admitted <= 17
