@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv4Network
 
 from cdktf import TerraformOutput
 from constructs import Construct
@@ -76,6 +77,11 @@ class TenantStack(DeploymentStack):
         router.reach(rtp, ports.NG_CONTROL, "control of media")
         rtp.allow_from(ANYWHERE, ports.RTP, "media from carriers and PBXs")
         rtp.allow_to(ANYWHERE, ports.RTP_ELSEWHERE, "media to carriers and PBXs")
+
+        if (homer := self.tenant.sip.homer_target) is not None:
+            server, capture = IPv4Network(homer[0]), ports.Port("udp", homer[1])
+            for firewall in (sbc, router):
+                firewall.allow_to(server, capture, "capture of SIP (Homer)")
 
         router.reach(router_confd, ports.LOOKUP, "routing, authentication, call records")
         for source in self.tenant.api_sources:

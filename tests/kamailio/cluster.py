@@ -57,6 +57,13 @@ def accepted(hand_over: Callable[[], None]) -> bool:
     return True
 
 
+def with_sip(deployment: Deployment, **changes: object) -> Deployment:
+    """The deployment, its first tenant's SIP settings changed and checked."""
+    data = deployment.model_dump(mode="json")
+    data["tenants"][0]["sip"] |= changes
+    return Deployment.model_validate(data)
+
+
 class Cluster:
     """Handles to everything; `start` brings it up as an instance's agent would."""
 

@@ -14,6 +14,7 @@ from rendering.kamailio_files import kamailio_files
 from settings import load
 from settings.facts import Tier
 from settings.models import DispatchAlgorithm
+from tests.kamailio.cluster import with_sip
 from tests.kamailio.node import Node
 
 pytestmark = [
@@ -61,12 +62,19 @@ def test_kamailio_accepts_the_rendered_configuration(
 def test_kamailio_accepts_every_dispatch_algorithm(
     image_root: tuple[Path, ...], tmp_path: Path, algorithm: DispatchAlgorithm
 ) -> None:
-    deployment = load("demo")
-    tenant = deployment.tenants[0]
-    changed = tenant.model_copy(
-        update={"sip": tenant.sip.model_copy(update={"dispatch": algorithm})}
-    )
-    assert check(image_root, tmp_path, kamailio_files(deployment, changed, Tier.SBC)) == (0, "")
+    deployment = with_sip(load("demo"), dispatch=algorithm)
+    files = kamailio_files(deployment, deployment.tenants[0], Tier.SBC)
+    assert check(image_root, tmp_path, files) == (0, "")
+
+
+@pytest.mark.parametrize("tier", TIERS, ids=str)
+def test_kamailio_accepts_what_is_off_by_default(
+    image_root: tuple[Path, ...], tmp_path: Path, tier: Tier
+) -> None:
+    authority = pki.new_authority("carriers").certificate
+    deployment = with_sip(load("demo"), homer="10.50.0.9:9060", tls_authorities=authority)
+    files = kamailio_files(deployment, deployment.tenants[0], tier)
+    assert check(image_root, tmp_path, files) == (0, "")
 
 
 def test_syntax_error_is_found(image_root: tuple[Path, ...], tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from agent.kamcmd import RpcFailed
 from rendering.files import File
 from settings import load
 from settings.facts import SIP_PORT, SIPS_PORT
-from settings.models import Deployment
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.sip import Agent, Call, sdp
 
@@ -30,13 +29,6 @@ PORTS = {"udp": 5060, "tcp": 5062, "tls": 5061}  # of the callee
 matrix = pytest.mark.parametrize(
     ("near", "far"), [(near, far) for near in TRANSPORTS for far in TRANSPORTS]
 )
-
-
-def with_sip(deployment: Deployment, **changes: object) -> Deployment:
-    """The deployment, its first tenant's SIP settings changed and checked."""
-    data = deployment.model_dump(mode="json")
-    data["tenants"][0]["sip"] |= changes
-    return Deployment.model_validate(data)
 
 
 @pytest.fixture(scope="module")

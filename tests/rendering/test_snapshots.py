@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from rendering.kamailio_files import kamailio_files
 from rendering.user_data import UserData
+from settings import Deployment
+from settings.facts import Tier
 
 
 def test_every_file_of_every_role_is_as_recorded(
     role: str, rendered: UserData, matches_snapshot: Callable[[str, dict[str, str]], None]
 ) -> None:
     matches_snapshot(role, {file.path: file.content for file in rendered.files})
+
+
+@pytest.mark.parametrize("tier", [Tier.SBC, Tier.ROUTER], ids=str)
+def test_every_option_of_kamailio_is_as_recorded(
+    deployment: Deployment, tier: Tier, matches_snapshot: Callable[[str, dict[str, str]], None]
+) -> None:
+    """The same with what is off by default."""
+    tenant = deployment.tenants[0]
+    options = {"homer": "10.50.0.9:9060", "tls_verify": False}
+    changed = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
+    files = kamailio_files(deployment, changed, tier)
+    matches_snapshot(
+        f"{tier}-options",
+        {f.path: f.content for f in files if f.path.startswith("/etc/kamailio/")},
+    )

@@ -119,6 +119,14 @@ RULES = {
         with_tenant("{name: acme, sip: {dispatch: random}}"),
         ["tenants.0.sip.dispatch", "'random'", "round-robin"],
     ),
+    "capture server by name": (
+        with_tenant("{name: acme, sip: {homer: 'homer.example.com:9060'}}"),
+        ["tenants.0.sip.homer", "'homer.example.com:9060'", "IPv4 address"],
+    ),
+    "capture server without port": (
+        with_tenant("{name: acme, sip: {homer: 10.9.0.4:0}}"),
+        ["tenants.0.sip.homer", "'10.9.0.4:0'", "1 to 65535"],
+    ),
     "authorities that are no certificates": (
         with_tenant("{name: acme, sip: {tls_authorities: /etc/ssl/ca.pem}}"),
         ["tenants.0.sip.tls_authorities", "PEM", "BEGIN CERTIFICATE"],
