@@ -18,6 +18,7 @@ from agent.probes import ProbeFailed
 from agent.selfcheck import SelfCheck
 
 TICK_S = 2.0
+WATCH_S = 1.0  # a router must have left every list 5 s after the group's wish
 CREDENTIALS_INTERVAL_S = 300.0
 REGISTRATION_INTERVAL_S = 30.0
 SELF_CHECK_INTERVAL_S = 10.0
@@ -43,23 +44,17 @@ class Daemon:
         self._renewed = False
         self._pool_changed = False
         self._draining = False
-        self._drained = False
 
     def run(self) -> None:
         """Serve until the group wants the instance to stop; serve on while it drains."""
         health.HealthServer(
             self._config.ports.agent, health.probes_of(self._config, self._facts)
         ).start()
-        steps = self._steps()
-        launch = Every(TICK_S, self._launch)
+        # A step may wait for AWS; the group's wish is seen in time all the same.
+        threading.Thread(target=self._tick, name="steps", daemon=True).start()
         while not self._stopping():
-            self._tick([launch, *steps])
-        draining = threading.Thread(target=self.drain, name="drain")
-        draining.start()
-        while draining.is_alive():
-            self._tick(steps)
-        if not self._drained:
-            raise SystemExit("the drain broke off")  # systemd starts us again, and we go on
+            time.sleep(WATCH_S)
+        self.drain()  # should it break off, systemd starts us again, and we go on
         threading.Event().wait()  # the machine is switched off any moment
 
     def drain(self) -> None:
@@ -73,11 +68,14 @@ class Daemon:
             limit_s=config.drain_s,
             active_calls=lambda: active.bound(config, self._facts),
         ).run()
-        self._drained = True
 
     def _steps(self) -> list[Every]:
         kind = self._config.kind
-        steps = [Every(TICK_S, self._lists), Every(REGISTRATION_INTERVAL_S, self._register)]
+        steps = [
+            Every(TICK_S, self._launch),
+            Every(TICK_S, self._lists),
+            Every(REGISTRATION_INTERVAL_S, self._register),
+        ]
         if (probe := health.own_probe(self._config, self._facts)) is not None:
             check = SelfCheck(
                 probe, self._consul.peers_are_well, lambda: self._hooks().report_unhealthy()
@@ -96,12 +94,13 @@ class Daemon:
             steps.append(Every(SERVER_INTERVAL_S, self._lead))
         return steps
 
-    @staticmethod
-    def _tick(steps: list[Every]) -> None:
-        now = time.monotonic()
-        for step in steps:
-            step.run(now)
-        time.sleep(TICK_S)
+    def _tick(self) -> None:
+        steps = self._steps()
+        while True:
+            now = time.monotonic()
+            for step in steps:
+                step.run(now)
+            time.sleep(TICK_S)
 
     def _stopping(self) -> bool:
         """True when the group, or the end of a spot instance, wants this instance gone."""
@@ -117,7 +116,7 @@ class Daemon:
 
     def _launch(self) -> None:
         """Once the own checks pass, tell the group that the instance is in service."""
-        if self._launched:
+        if self._launched or self._draining:
             return
         if self._consul.in_maintenance() and not paths.MAINTENANCE.exists():
             self._consul.maintenance(False, "")  # left from before a reboot

@@ -60,13 +60,13 @@ def check_dispatcher(text: str) -> None:
         raise ListRefused(f"no destination in set {NEW_CALLS}")
 
 
-def check_table(text: str, pattern: re.Pattern[str]) -> None:
-    """A db_text table: the line of columns, then at least one well-formed row."""
+def check_table(text: str, pattern: re.Pattern[str], least: int = 1) -> None:
+    """A db_text table: the line of columns, then well-formed rows, `least` of them at least."""
     head, *rows = _lines(text) or [""]
     if not head.startswith("id("):
         raise ListRefused(f"first line {head!r} does not name the columns")
     _check_each(rows, pattern)
-    if not rows:
+    if len(rows) < least:
         raise ListRefused("no row")
 
 
@@ -82,6 +82,11 @@ def check_confd(text: str) -> None:
         raise ListRefused("no router-confd")
 
 
+def check_leaving(text: str) -> None:
+    """Mostly nobody leaves."""
+    check_table(text, _HTABLE, least=0)
+
+
 def check_dmq(text: str) -> None:
     """At least one peer; the own address may be among them."""
     lines = _lines(text)
@@ -91,6 +96,7 @@ def check_dmq(text: str) -> None:
 
 
 LISTS: dict[str, ListKind] = {
+    "leaving": ListKind(check_leaving, _by("htable.reload", "leaving")),
     "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload")),
     "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
     "router-confd": ListKind(check_confd, _by("htable.reload", "confd")),

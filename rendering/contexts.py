@@ -58,8 +58,8 @@ class KamailioContext:
     own_network: str  # addresses that peers of the tier may have
     sbc_network: str  # addresses that SBCs may have
     set_new: int  # dispatcher set of routers that take new calls
-    set_all: int  # dispatcher set of routers that may still hold calls
-    set_last: int  # the same as set_all, but never probed
+    set_all: int  # dispatcher set of routers for requests within dialogs
+    set_last: int  # the same, but never probed
     algorithm: int
     node_id_step: int
     ciphers: str  # OpenSSL's list, TLS 1.2

@@ -75,7 +75,7 @@ AGENT_METRICS_PORT: Final = 9100  # agent: answers Consul's checks, metrics, TCP
 
 # --- names ---------------------------------------------------------------------------------
 DISPATCHER_SET_NEW: Final = 1  # routers that take new calls
-DISPATCHER_SET_ALL: Final = 2  # routers that may still hold calls
+DISPATCHER_SET_ALL: Final = 2  # routers for requests within dialogs
 DISPATCHER_SET_LAST: Final = 3  # as 1, never probed: for when probing finds all dead
 USER_DATA_LIMIT: Final = 16_384  # bytes before base64, EC2
 

@@ -14,7 +14,7 @@ from cli.sip.scenarios import Caller
 from cli.sip.sipp import Sipp
 from lab.api import Machine
 from settings import Tenant
-from settings.facts import DISPATCHER_SET_ALL, DISPATCHER_SET_NEW, Tier
+from settings.facts import Tier
 
 HOLD_S = 15  # the long call; it must outlive the search for its router, the kill and the next calls
 LISTED_LIMIT_S = 5.0  # a dead router must have left every SBC's list by then
@@ -44,20 +44,11 @@ class Failover:
 
 
 class Unlisting(threading.Thread):
-    """Watches the SBCs' dispatcher lists until none has `address`; `seconds` is None before.
+    """Watches the SBCs' dispatcher lists until none has `address`; `seconds` is None before."""
 
-    With `new_calls_only` it may stay in the set of routers that still hold calls, as one that
-    drains does.
-    """
-
-    def __init__(
-        self, cluster: Cluster, tenant: Tenant, address: str, *, new_calls_only: bool = False
-    ) -> None:
+    def __init__(self, cluster: Cluster, tenant: Tenant, address: str) -> None:
         super().__init__(name="unlisting", daemon=True)
         self._cluster, self._tenant, self._address = cluster, tenant, address
-        self._sets = {DISPATCHER_SET_NEW}
-        if not new_calls_only:
-            self._sets.add(DISPATCHER_SET_ALL)
         self._began = time.monotonic()
         self.seconds: float | None = None
 
@@ -65,10 +56,7 @@ class Unlisting(threading.Thread):
         while self.seconds is None and time.monotonic() < self._began + 60:
             sbcs = self._cluster.machines(self._tenant.name, Tier.SBC.value)
             listed = [
-                destination.host
-                for sbc in sbcs
-                for destination in self._cluster.destinations(sbc)
-                if destination.set_id in self._sets
+                destination.host for sbc in sbcs for destination in self._cluster.destinations(sbc)
             ]
             if sbcs and self._address not in listed:
                 self.seconds = time.monotonic() - self._began

@@ -131,7 +131,7 @@ def test_a_change_is_pending(places: Places) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "../../etc/passwd"])
 def test_an_unknown_list_is_refused_with_those_that_exist(places: Places, name: str) -> None:
-    with pytest.raises(AgentError, match=r"is unknown; there are dispatcher\.list"):
+    with pytest.raises(AgentError, match=r"is unknown; there are leaving, dispatcher\.list"):
         apply.apply(name, places, Kamailio())
 
 

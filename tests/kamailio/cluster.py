@@ -136,6 +136,7 @@ class Cluster:
 
     def apply_lists(self) -> None:
         for sbc in self.tier("sbc"):
+            self.apply_leaving(sbc, [])
             self.apply_dispatcher(sbc, [r.address for r in self.tier("rtr")])
             self.apply_dmq(sbc, self.tier("sbc"))
         for router in self.tier("rtr"):
@@ -154,11 +155,15 @@ class Cluster:
             directory.mkdir(exist_ok=True)
         return places
 
-    def apply_dispatcher(
-        self, sbc: Node, new: Sequence[str], all_: Sequence[str] | None = None
-    ) -> None:
-        sets = [(1, 0, a) for a in new] + [(3, 32, a) for a in new]
-        sets += [(2, 0, a) for a in all_ or new]
+    def apply_leaving(self, sbc: Node, addresses: Sequence[str]) -> None:
+        self.apply(sbc, "leaving", [
+            _COLUMNS, *(f"{i}:{a}:0:0:1:0" for i, a in enumerate(addresses))
+        ])  # fmt: skip
+
+    def apply_dispatcher(self, sbc: Node, addresses: Sequence[str]) -> None:
+        sets = [
+            (number, flags, a) for number, flags in ((1, 0), (2, 0), (3, 32)) for a in addresses
+        ]
         self.apply(sbc, "dispatcher.list", [
             f"{number} sip:{a}:{SIP_INTERNAL_PORT} {flags} 0 weight=50;rweight=50;duid={a}"
             for number, flags, a in sets

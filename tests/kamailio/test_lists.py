@@ -126,17 +126,18 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
         ip("netns", "delete", NAMESPACE)
 
 
-def test_dispatcher_list_separates_new_calls_from_all(catalogue: Catalogue) -> None:
+def test_dispatcher_list_has_routers_that_are_well_and_stay(catalogue: Catalogue) -> None:
     catalogue.service("acme-router", "10.40.64.1", 5070, weight="70")
     catalogue.service("acme-router", "10.40.64.2", 5070, maintenance=True)
     catalogue.service("acme-router", "10.40.64.3", 5070, status="critical")
     catalogue.service("globex-router", "10.40.64.9", 5070)
     assert catalogue.render(Tier.SBC, "dispatcher.list") == [
         "1 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
-        "3 sip:10.40.64.1:5070 32 0 weight=70;rweight=70;duid=10.40.64.1",
         "2 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
-        "2 sip:10.40.64.2:5070 0 0 weight=50;rweight=50;duid=10.40.64.2",
+        "3 sip:10.40.64.1:5070 32 0 weight=70;rweight=70;duid=10.40.64.1",
     ]
+    _, row = catalogue.render(Tier.SBC, "leaving")
+    assert row.endswith(":10.40.64.2:0:0:1:0")
 
 
 def test_rtpengine_list_has_a_common_set_and_one_set_each(catalogue: Catalogue) -> None:

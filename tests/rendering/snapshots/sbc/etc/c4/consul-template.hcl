@@ -27,3 +27,10 @@ template {
   perms       = 0644
   command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "dmq"]
 }
+
+template {
+  source      = "/etc/c4/lists/leaving.ctmpl"
+  destination = "/run/c4/rendered/leaving"
+  perms       = 0644
+  command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "leaving"]
+}
