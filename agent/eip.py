@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ def claim(ec2: EC2Client, tags: dict[str, str], instance_id: str) -> IPv4Address
     """The instance's Elastic IP out of those with all `tags`; associates one if it has none.
 
     Two instances never end with the same address: EC2 refuses to take an associated one
-    away, and each starts its search at another place. Raises `AgentError`; repeat it.
+    away, and the search goes on. Raises `AgentError`; repeat it.
     """
     with aws.one_line("claim of an Elastic IP"):
         pool = _pool(ec2, tags)
@@ -56,10 +55,10 @@ def _own(pool: list[AddressTypeDef], instance_id: str) -> IPv4Address | None:
 def _associate_one(ec2: EC2Client, pool: list[AddressTypeDef], instance_id: str) -> None:
     from botocore.exceptions import ClientError
 
+    # The first free one of the pool: that of an SBC that died, whose calls go on at its address.
+    # Any other choice would take addresses that nobody has ever called.
     free = [a for a in pool if not a.get("AssociationId") and not a.get("InstanceId")]
-    start = int.from_bytes(hashlib.sha256(instance_id.encode()).digest()[:4], "big")
-    for i in range(len(free)):
-        address = free[(start + i) % len(free)]
+    for address in free:
         try:
             ec2.associate_address(
                 AllocationId=address["AllocationId"],

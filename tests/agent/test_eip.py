@@ -91,6 +91,16 @@ def test_an_exhausted_pool_is_said_and_a_freed_address_is_found(ec2: Any, tags: 
     assert eip.claim(ec2, tags, second) == address
 
 
+def test_a_replacement_takes_over_the_address_of_the_dead(ec2: Any, tags: Tags) -> None:
+    """Calls of the dead SBC go on where its address is; the rest of the pool was never used."""
+    _pool(ec2, tags, 8)
+    instances = _instances(ec2, 5)
+    held = {instance: eip.claim(ec2, tags, instance) for instance in instances[:3]}
+    for dead, replacement in zip(instances[:2], instances[3:], strict=True):
+        ec2.disassociate_address(PublicIp=str(held[dead]))
+        assert eip.claim(ec2, tags, replacement) == held[dead]
+
+
 def test_a_refusal_of_ec2_is_one_line(ec2: Any, tags: Tags) -> None:
     _pool(ec2, tags, 1)
     with pytest.raises(AgentError, match="InvalidInstanceID") as caught:
