@@ -52,9 +52,7 @@ def test_removed_router_leaves_the_lists_and_its_replacement_gets_calls(
     assert victim.private_ip in listed
 
     remove(world, victim)
-    # one that is terminated drains: no new calls, but those that it holds
-    draining = remove is _terminate
-    unlisting = Unlisting(cluster, tenant, victim.private_ip, new_calls_only=draining)
+    unlisting = Unlisting(cluster, tenant, victim.private_ip)
     unlisting.run()
 
     assert unlisting.seconds is not None
