@@ -1,91 +1,103 @@
-"""Calls of the demo: rounds of SIPp calls from the carrier, and a call with a voice."""
+"""Calls of the demo: rounds of SIPp calls of each kind through every SBC."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import itertools
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.cluster import Cluster
-from cli.demo.internet import DID, MEDIA_DID, Internet, pbx_domain
+from cli.demo.confd import access
+from cli.demo.internet import (
+    CARRIER,
+    LOGIN,
+    LOGIN_REALM,
+    PBX,
+    PBX_USER,
+    REFUSING,
+    SILENT,
+    Internet,
+    password,
+    trunk_user,
+)
+from cli.demo.kinds import BY_DID, Kind, Outbound, by_domain
 from cli.errors import CliError
-from cli.sip.media import Ear, Heard
+from cli.sip import messages
 from cli.sip.scenarios import Callee, Caller
 from cli.sip.sipp import Result, Sipp, callee, caller
 from lab.api import Machine
 from settings import Tenant
 from settings.facts import Tier
 
-PACKETS_PER_S = 50  # G.711 in packets of 20 ms
-PORT_OF_CALLERS = 5080
+PORTS_OF_CALLERS = range(5080, 5280)
 
 
 @dataclass(frozen=True)
 class Round:
-    """Calls of one kind, and how many INVITEs each router got meanwhile."""
+    """Calls of one kind; who was asked for each, and how many INVITEs each router got meanwhile.
 
-    title: str
+    `ways` counts the calls by the way that they took outside; None: nobody looked.
+    """
+
+    kind: Kind
     results: tuple[Result, ...]
+    ways: Counter[tuple[str, ...]] | None = None
     routers: dict[str, int] = field(default_factory=dict)
-    note: str = ""
 
     @property
     def placed(self) -> int:
         return sum(result.placed for result in self.results)
 
     @property
-    def answered(self) -> int:
-        return sum(result.answered for result in self.results)
+    def succeeded(self) -> int:
+        """Calls that ended as this kind should, and took the right way."""
+        ended = sum(result.answered for result in self.results)
+        return ended if self.ways is None else min(ended, self.ways[self.kind.way])
 
     @property
     def failed(self) -> int:
-        return sum(result.failed for result in self.results)
+        return self.placed - self.succeeded
+
+    @property
+    def call_ids(self) -> list[str]:
+        return [call_id for result in self.results for call_id in result.call_ids]
 
     @property
     def ok(self) -> bool:
-        return self.placed > 0 and all(result.ok for result in self.results)
+        return self.placed > 0 and all(result.ok for result in self.results) and not self.failed
 
     @property
     def setup_ms(self) -> list[float]:
-        """Sorted times from INVITE to ringing."""
+        """Sorted times from INVITE to ringing or refusal."""
         return sorted(time for result in self.results for time in result.setup_ms)
 
 
-@dataclass(frozen=True)
-class Voice:
-    """RTP of one call: packets sent per end, heard per end, and relayed by rtpengine."""
-
-    round: Round
-    expected: int
-    carrier: Heard
-    pbx: Heard
-    relayed: int
-
-    @property
-    def ok(self) -> bool:
-        """Both ends heard nine tenths of the other's voice, all of it from the relay."""
-        enough = self.expected * 9 // 10
-        return (
-            self.round.ok
-            and min(self.carrier.from_relays, self.pbx.from_relays) >= enough
-            and self.carrier.from_others == self.pbx.from_others == 0
-            and self.relayed >= 2 * enough
-        )
-
-
 class Exchange:
-    """The carrier and the PBXs of one tenant; PBXs answer while the block is open."""
+    """The carriers and the PBXs of one tenant; they answer while the block is open."""
 
     def __init__(self, cluster: Cluster, tenant: Tenant, internet: Internet, folder: Path) -> None:
         self.cluster, self.tenant, self.internet = cluster, tenant, internet
         self.folder = folder
         self._stack = ExitStack()
-        self._count = 0
+        self._count = itertools.count()
+        self._parties: dict[str, Sipp] = {}
 
     def __enter__(self) -> Exchange:
-        self._stack.enter_context(callee(self.internet.pbx, self.folder / "pbx", Callee()))
+        key = access(self.cluster, self.tenant).api_key
+        self.outbound = Outbound(self.tenant, password(key, PBX_USER))
+        user = trunk_user(self.tenant)
+        for name, scenario in {
+            PBX: Callee(),
+            CARRIER: Callee(),
+            REFUSING: Callee(status=503),
+            SILENT: Callee(silent=True),
+            LOGIN: Callee(username=user, password=password(key, user), realm=LOGIN_REALM),
+        }.items():
+            party = callee(self.internet[name], self.folder / name, scenario)
+            self._parties[name] = self._stack.enter_context(party)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,65 +114,99 @@ class Exchange:
             raise CliError(f"no SBC of {self.tenant.name} has an Elastic IP")
         return found
 
-    def caller(self, name: str, sbc: Machine, scenario: Caller, **options: object) -> Sipp:
-        """A SIPp process of the carrier that is about to call through one SBC."""
-        self._count += 1
-        options = {"number": DID, "port": PORT_OF_CALLERS + self._count % 100, **options}
-        folder = self.folder / f"{self._count:02}-{name}"
+    def caller(
+        self,
+        name: str,
+        sbc: Machine,
+        scenario: Caller,
+        *,
+        kind: Kind = BY_DID,
+        calls: int = 1,
+        rate: float = 10,
+    ) -> Sipp:
+        """A SIPp process that is about to call through one SBC, as a `kind` does."""
+        count = next(self._count)
         assert sbc.public_ip is not None
-        return caller(self.internet.carrier, folder, scenario, to=sbc.public_ip, **options)  # type: ignore[arg-type]
+        return caller(
+            self.internet[kind.host],
+            self.folder / f"{count:02}-{name}",
+            scenario,
+            to=sbc.public_ip,
+            number=kind.number,
+            domain=kind.domain,
+            caller_number=kind.caller_number,
+            calls=calls,
+            rate=rate,
+            port=PORTS_OF_CALLERS[count % len(PORTS_OF_CALLERS)],
+        )
 
-    def round(
-        self, title: str, name: str, scenario: Caller | None = None, **options: object
-    ) -> Round:
-        """The same calls through every SBC at once."""
+    def placing(self, kinds: Sequence[Kind], calls: int, rate: float = 10) -> Placing:
+        """The same calls of every kind through every SBC, all at once."""
+        return Placing(self, kinds, calls, rate)
+
+    def place(self, kind: Kind, calls: int, rate: float = 10) -> Round:
+        """Calls through every SBC at once."""
         before = self.cluster.invites(self.tenant)
-        with ExitStack() as stack:
-            processes = [
-                stack.enter_context(
-                    self.caller(f"{name}-{index}", sbc, scenario or Caller(), **options)
-                )
-                for index, sbc in enumerate(self.sbcs(), 1)
-            ]
-            results = tuple(process.wait(120) for process in processes)
+        with self.placing([kind], calls, rate) as placing:
+            (round,) = placing.wait()
         after = self.cluster.invites(self.tenant)
         routers = {address: count - before.get(address, 0) for address, count in after.items()}
-        return Round(title, results, routers)
+        return Round(kind, round.results, round.ways, routers)
 
     def by_did(self, calls: int, rate: float = 10) -> Round:
-        return self.round("inbound by DID", "did", calls=calls, rate=rate)
+        return self.place(BY_DID, calls, rate)
 
     def by_domain(self, calls: int, rate: float = 10) -> Round:
-        domain = pbx_domain(self.tenant)
-        return self.round(
-            f"inbound by domain {domain}", "domain",
-            number="reception", domain=domain, calls=calls, rate=rate,
-        )  # fmt: skip
+        return self.place(by_domain(self.tenant), calls, rate)
 
-    def voice(self, seconds: int, say: Callable[[str], None]) -> Voice:
-        """One call during which both ends send G.711; who heard what, and from whom."""
-        relays = self.cluster.machines(self.tenant.name, Tier.RTP.value)
-        addresses = [str(machine.public_ip) for machine in relays]
-        before = self._relayed(relays)
-        scenario = Caller(media=True, hold_ms=seconds * 1000)
-        with (
-            Ear(self.internet.carrier, addresses) as carrier_ear,
-            Ear(self.internet.media_pbx, addresses) as pbx_ear,
-            callee(self.internet.media_pbx, self.folder / "media-pbx", Callee(media=True)),
-            self.caller("voice", self.sbcs()[0], scenario, number=MEDIA_DID) as call,
-        ):
-            while call.running:
-                time.sleep(0.5)
-                say(
-                    f"RTP packets heard: carrier {carrier_ear.heard().from_relays}, "
-                    f"PBX {pbx_ear.heard().from_relays}"
+    def heard(self, party: str) -> list[messages.Message]:
+        """What a carrier or PBX that takes calls has received and sent so far."""
+        return messages.read(self._parties[party].folder)
+
+    def ways(self, results: Sequence[Result]) -> Counter[tuple[str, ...]]:
+        """Calls by whom the SBC asked for each, in turn, and what they answered."""
+        attempts: dict[str, list[messages.Attempt]] = {}
+        for party in self._parties:
+            for call_id, found in messages.attempts(party, self.heard(party)).items():
+                attempts.setdefault(call_id, []).extend(found)
+        return Counter(
+            tuple(str(one) for one in sorted(attempts.get(call_id, []), key=lambda one: one.at))
+            for result in results
+            for call_id in result.call_ids
+        )
+
+
+class Placing:
+    """Calls under way; leaving the block ends what is left of them."""
+
+    def __init__(
+        self, exchange: Exchange, kinds: Sequence[Kind], calls: int, rate: float = 10
+    ) -> None:
+        self._exchange = exchange
+        self._processes = {
+            kind: [
+                exchange.caller(
+                    f"{kind.name}-{number}", sbc, kind.scenario, kind=kind, calls=calls, rate=rate
                 )
-            result = call.wait(30)
-            carrier, pbx = carrier_ear.heard(), pbx_ear.heard()
-        relayed = self._relayed(relays) - before
-        voice = Round(f"call with voice, {seconds} s", (result,))
-        return Voice(voice, seconds * PACKETS_PER_S, carrier, pbx, relayed)
+                for number, sbc in enumerate(exchange.sbcs(), 1)
+            ]
+            for kind in kinds
+        }
+        self._stack = ExitStack()
 
-    def _relayed(self, relays: list[Machine]) -> int:
-        """RTP packets that the rtpengines say they have relayed."""
-        return sum(self.cluster.relayed_packets(machine) for machine in relays)
+    def __enter__(self) -> Placing:
+        for processes in self._processes.values():
+            for process in processes:
+                self._stack.enter_context(process)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def wait(self, timeout: float = 120) -> list[Round]:
+        """What became of the calls, by kind, when all have ended."""
+        rounds = []
+        for kind, processes in self._processes.items():
+            results = tuple(process.wait(timeout) for process in processes)
+            rounds.append(Round(kind, results))
+        return [Round(r.kind, r.results, self._exchange.ways(r.results)) for r in rounds]

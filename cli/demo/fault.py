@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cli.cluster import POLL_S, Cluster
 from cli.demo.calls import Exchange, Round
+from cli.demo.kinds import BY_DID
 from cli.errors import CliError
 from cli.sip.scenarios import Caller
 from cli.sip.sipp import Sipp
@@ -89,8 +90,11 @@ def kill_router(
         unlisting = Unlisting(cluster, tenant, router.private_ip)
         unlisting.start()
         during = exchange.by_did(calls=10)
-        say(f"{during.answered} of {during.placed} new calls answered; the long call goes on")
-        long_call = Round("call in progress, its router killed", (call.wait(60),))
+        say(f"{during.succeeded} of {during.placed} new calls answered; the long call goes on")
+        results = (call.wait(60),)
+    long_call = Round(
+        BY_DID.called("call in progress, its router killed"), results, exchange.ways(results)
+    )
     unlisting.join(60)
     if unlisting.seconds is None:
         raise CliError(f"{router.private_ip} is still in an SBC's dispatcher list after 60 s")
@@ -102,8 +106,8 @@ def kill_router(
         router=router,
         replacement=replacement,
         long_call=long_call,
-        during=Round("new calls right after that", during.results, during.routers),
-        after=Round("new calls with the replacement", after.results, after.routers),
+        during=replace(during, kind=BY_DID.called("new calls right after that")),
+        after=replace(after, kind=BY_DID.called("new calls with the replacement")),
         unlisted_s=unlisting.seconds,
         replaced_s=replaced_s,
     )

@@ -1,47 +1,67 @@
-"""The internet side of the demo: a carrier, and PBXs that answer. Numbers and domains of each."""
+"""The internet side of the demo: carriers and PBXs, their numbers, and where calls go."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import uuid
-from collections.abc import Sequence
+import hashlib
+import hmac
 from dataclasses import dataclass
 
-from cli.cluster import Cluster
-from cli.demo.provision import Pbx, Plan
-from cli.errors import CliError
 from lab.api import Lab
 from lab.hosts import Host
 from settings import Tenant
-from settings.facts import CONFD_API_PORT, Tier, secret_name
-from settings.load import ROOT
 
-CARRIER_ADDRESS = "198.51.100.10"
-PBX_ADDRESS = "198.51.100.20"
-MEDIA_PBX_ADDRESS = "198.51.100.21"
+# Carriers
+CARRIER = "carrier"
+REFUSING = "carrier2"  # out of service: 503
+SILENT = "carrier3"  # dead: never answers
+LOGIN = "carrier4"  # wants a digest
+# PBXs
+PBX = "pbx"
+MEDIA_PBX = "mediapbx"
+STRANGER = "stranger"  # no PBX of ours
+
+ADDRESSES = {
+    CARRIER: "198.51.100.10",
+    REFUSING: "198.51.100.11",
+    SILENT: "198.51.100.12",
+    LOGIN: "198.51.100.13",
+    PBX: "198.51.100.20",
+    MEDIA_PBX: "198.51.100.21",
+    STRANGER: "198.51.100.66",
+}
+CARRIERS = (CARRIER, REFUSING, SILENT, LOGIN)
 
 DID = "39040100200"  # a number of the PBX
 MEDIA_DID = "39041100200"  # a number of the PBX that plays a voice
 UNKNOWN_DID = "39999000111"
 
+# What the PBX calls: the first digits say through which carriers, first choice first.
+ROUTES = {
+    "44": (CARRIER,),
+    "33": (REFUSING, CARRIER),
+    "49": (SILENT, CARRIER),
+    "46": (LOGIN,),
+    "47": (REFUSING,),
+}
+NATIONAL = "2079460000"  # the further digits
+UNROUTED = "81" + NATIONAL
+
+PBX_USER = "pbx"
+LOGIN_REALM = "carrier4.example"
+
 
 @dataclass(frozen=True)
 class Internet:
-    """Hosts outside the VPC."""
+    """Hosts outside the VPC, by name."""
 
-    carrier: Host
-    pbx: Host
-    media_pbx: Host
+    hosts: dict[str, Host]
 
     @classmethod
     def of(cls, lab: Lab) -> Internet:
-        return cls(
-            carrier=lab.host("carrier", CARRIER_ADDRESS),
-            pbx=lab.host("pbx", PBX_ADDRESS),
-            media_pbx=lab.host("mediapbx", MEDIA_PBX_ADDRESS),
-        )
+        return cls({name: lab.host(name, address) for name, address in ADDRESSES.items()})
+
+    def __getitem__(self, name: str) -> Host:
+        return self.hosts[name]
 
 
 def pbx_domain(tenant: Tenant) -> str:
@@ -49,60 +69,11 @@ def pbx_domain(tenant: Tenant) -> str:
     return f"pbx.{tenant.name}.example"
 
 
-def plan(cluster: Cluster, tenant: Tenant) -> Plan:
-    """Routing data of a tenant, and where and with which key to create it."""
-    secrets = cluster.lab.client("secretsmanager")
-    name = secret_name(cluster.deployment.deployment, tenant.name, Tier.CONFD.value)
-    secret = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
-    instances = cluster.machines(tenant.name, Tier.CONFD.value)
-    return Plan(
-        urls=[f"https://{machine.private_ip}:{CONFD_API_PORT}" for machine in instances],
-        api_key=secret["api_key"],
-        ca_certificate=secret["ca_certificate"],
-        tenant_uuid=str(_uuid4_of(f"c4-{cluster.deployment.deployment}-{tenant.name}")),
-        tenant_name=tenant.name,
-        carrier="carrier",
-        carrier_address=CARRIER_ADDRESS,
-        pbxs=[
-            Pbx(domain=pbx_domain(tenant), address=PBX_ADDRESS, did_regex="^39040[0-9]{6}$"),
-            Pbx(
-                domain=f"media.{tenant.name}.example",
-                address=MEDIA_PBX_ADDRESS,
-                did_regex="^39041[0-9]{6}$",
-            ),
-        ],
-    )
+def trunk_user(tenant: Tenant) -> str:
+    """User name of the tenant at the carrier that wants a digest."""
+    return f"trunk-{tenant.name}"
 
 
-def provision(cluster: Cluster, tenant: Tenant) -> str:
-    """Create the routing data from inside the cloud; returns what was created."""
-    wanted = plan(cluster, tenant)
-    process = cluster.lab.cloud_popen(
-        [sys.executable, "-m", "cli.demo.provision"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        output, problem = process.communicate(wanted.model_dump_json(), timeout=60)
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    if process.returncode != 0:
-        raise CliError(
-            f"routing data of {tenant.name} could not be created: {problem.strip()[-800:]}",
-            "look at router-confd's log: ./c4 demo logs router-confd",
-        )
-    return _last(output.splitlines())
-
-
-def _last(lines: Sequence[str]) -> str:
-    return lines[-1] if lines else "all objects were there already"
-
-
-def _uuid4_of(name: str) -> uuid.UUID:
-    """A stable UUID that says it is version 4, as router-confd demands."""
-    return uuid.UUID(bytes=uuid.uuid5(uuid.NAMESPACE_URL, name).bytes, version=4)
+def password(api_key: str, user: str) -> str:
+    """A password of the demo: of no use elsewhere, and stored nowhere on our side."""
+    return hmac.new(api_key.encode(), user.encode(), hashlib.sha256).hexdigest()[:32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -10,8 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from cli.cluster import Cluster, Health
-from cli.demo.calls import Round, Voice
+from cli.demo.calls import Round
 from cli.demo.fault import Failover
+from cli.demo.voice import Voice
 
 
 @dataclass
@@ -22,6 +24,7 @@ class TenantReport:
     rounds: list[Round] = field(default_factory=list)
     voice: Voice | None = None
     failover: Failover | None = None
+    records: Counter[str] | None = None  # call records, by Call-ID; None: nobody looked
 
     @property
     def all_rounds(self) -> list[Round]:
@@ -38,6 +41,21 @@ class TenantReport:
             all(round.ok for round in self.all_rounds)
             and (self.voice is None or self.voice.ok)
             and (self.failover is None or self.failover.ok)
+            and self.records_ok
+        )
+
+    def recorded(self, round: Round) -> int:
+        """Call records of a round."""
+        return sum(self.records[call_id] for call_id in round.call_ids) if self.records else 0
+
+    @property
+    def records_ok(self) -> bool:
+        return all(map(self.well_recorded, self.all_rounds))
+
+    def well_recorded(self, round: Round) -> bool:
+        """Every call of the round has as many records as its kind should leave."""
+        return self.records is None or all(
+            self.records[call_id] == round.kind.records for call_id in round.call_ids
         )
 
 
@@ -63,27 +81,48 @@ def instances(cluster: Cluster, health: Health) -> Table:
 
 
 def calls(report: TenantReport) -> Table:
-    """Every round of calls: counts, setup times, and the routers that got the INVITEs."""
+    """Every round of calls: counts, setup times, and who was asked by SBCs and routers."""
     table = Table(title=f"Calls through {report.tenant}", title_justify="left", header_style="bold")
     table.add_column("calls")
-    for name in ("placed", "answered", "failed", "repeats", "setup median", "setup worst"):
+    for name in (
+        "placed", "status", "failed", "repeats", "setup\nmedian", "setup\nworst",
+        "call\nrecords",
+    ):  # fmt: skip
         table.add_column(name, justify="right")
-    table.add_column("INVITEs per router")
+    table.add_column("who was asked outside;\nINVITEs per router")
     for round in report.all_rounds:
         times = round.setup_ms
-        style = "" if round.ok else "red"
         table.add_row(
-            round.title,
+            round.kind.title,
             str(round.placed),
-            str(round.answered),
+            _status(round),
             str(round.failed),
             str(sum(result.retransmissions for result in round.results)),
             f"{statistics.median(times):.0f} ms" if times else "-",
             f"{times[-1]:.0f} ms" if times else "-",
-            "  ".join(f"{address} {count}" for address, count in round.routers.items()) or "-",
-            style=style,
+            str(report.recorded(round)) if report.records is not None else "-",
+            "\n".join(part for part in (_ways(round), _routers(round)) if part) or "-",
+            style="" if round.ok and report.well_recorded(round) else "red",
         )
     return table
+
+
+def _status(round: Round) -> str:
+    scenario = round.kind.scenario
+    challenge = f"{scenario.challenge}, " if scenario.username else ""
+    return f"{challenge}{scenario.expect}"
+
+
+def _ways(round: Round) -> str:
+    """ "refusing 503, carrier 200" or, when the calls went several ways, each with its count."""
+    ways = [(", ".join(way) or "nobody", count) for way, count in (round.ways or Counter()).items()]
+    if len(ways) == 1:
+        return ways[0][0]
+    return "; ".join(f"{count} x {way}" for way, count in ways)
+
+
+def _routers(round: Round) -> str:
+    return "  ".join(f"{address} {count}" for address, count in round.routers.items())
 
 
 def findings(report: TenantReport) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,14 +12,19 @@ from rich.console import Console
 from cli.board import Board
 from cli.cluster import Cluster, Health
 from cli.demo import report
-from cli.demo.calls import Exchange
+from cli.demo.calls import Exchange, Round
+from cli.demo.confd import provision, record_counts
 from cli.demo.deploy import Deploying, deploy, log_file
 from cli.demo.fault import kill_router
-from cli.demo.internet import Internet, provision
+from cli.demo.internet import Internet
+from cli.demo.kinds import others
+from cli.demo.voice import voice
 from lab.api import Lab
 from settings import Deployment, Tenant
 
 VOICE_SECONDS = 5
+OTHER_CALLS, OTHER_RATE = 5, 5.0  # of each further kind through each SBC, per second
+RECORDS_LIMIT_S = 25.0
 
 
 def up(
@@ -71,14 +77,37 @@ def call_tenant(
         with board.step(f"{tenant.name}: inbound calls") as step:
             for place in (exchange.by_did, exchange.by_domain):
                 result.rounds.append(place(calls=10))
-                answered = sum(round.answered for round in result.rounds)
-                step.say(f"{answered} of {sum(r.placed for r in result.rounds)} calls answered")
-        with board.step(f"{tenant.name}: a call with voice") as step:
-            result.voice = exchange.voice(VOICE_SECONDS, step.say)
+                step.say(_progress(result.rounds))
+        with board.step(f"{tenant.name}: outbound and refused calls, a call with voice") as step:
+            kinds = others(exchange.outbound)
+            with exchange.placing(kinds, OTHER_CALLS, OTHER_RATE) as placing:
+                result.voice = voice(exchange, VOICE_SECONDS, step.say)
+                result.rounds += placing.wait()
+            step.say(_progress(result.rounds[-len(kinds) :]))
         if fault:
             with board.step(f"{tenant.name}: power cut of a router during a call") as step:
                 result.failover = kill_router(cluster, tenant, exchange, step.say)
+    with board.step(f"{tenant.name}: call records") as step:
+        _wait_for_records(cluster, tenant, result, step.say)
     return result
+
+
+def _progress(rounds: list[Round]) -> str:
+    succeeded = sum(round.succeeded for round in rounds)
+    return f"{succeeded} of {sum(round.placed for round in rounds)} calls ended as they should"
+
+
+def _wait_for_records(
+    cluster: Cluster, tenant: Tenant, result: report.TenantReport, say: Callable[[str], None]
+) -> None:
+    """Count the records of all calls; a router repeats what was not confirmed after 10 s."""
+    end = time.monotonic() + RECORDS_LIMIT_S
+    while True:
+        result.records = record_counts(cluster, tenant)
+        say(f"{sum(result.recorded(r) for r in result.all_rounds)} records of these calls")
+        if result.records_ok or time.monotonic() > end:
+            return
+        time.sleep(1)
 
 
 def _finish(board: Board, deploying: Deploying) -> None:
@@ -97,9 +126,12 @@ def verdict(console: Console, health: Health, reports: list[report.TenantReport]
     placed = sum(round.placed for one in reports for round in one.all_rounds)
     ok = health.ok and all(one.ok for one in reports)
     if ok:
-        calls = f"; {placed} calls placed, none failed" if reports else ""
+        kinds = {round.kind.title for one in reports for round in one.all_rounds}
+        calls = f"; {placed} calls of {len(kinds)} kinds, none failed" if reports else ""
         console.print(f"[bold green]OK[/]: {health.summary}{calls}", soft_wrap=True)
     else:
         calls = f"; {failed} of {placed} calls failed" if reports else ""
+        if not all(one.records_ok for one in reports):
+            calls += "; call records are missing or double"
         console.print(f"[bold red]FAILED[/]: {health.summary}{calls}", soft_wrap=True)
     return ok

@@ -12,7 +12,8 @@ class Caller:
     """A party that places a call, and hangs up after `hold_ms` unless the callee does.
 
     `expect` is the final status that counts as success; with `username` the first INVITE must
-    be challenged (407), and the second one carries digest credentials.
+    be challenged with `challenge`, and the second one carries digest credentials. `from_domain`
+    is the domain of the From header; the caller's address and port when empty.
     """
 
     media: bool = False
@@ -21,6 +22,8 @@ class Caller:
     callee_hangs_up: bool = False
     username: str = ""
     password: str = ""
+    challenge: int = 407
+    from_domain: str = ""
 
     def text(self) -> str:
         return render("cli/sip/scenarios/caller.xml.j2", self)
@@ -28,15 +31,21 @@ class Caller:
 
 @dataclass(frozen=True)
 class Callee:
-    """A party that answers after `ring_ms`, or refuses with `status`.
+    """A party that answers after `ring_ms`, or refuses with `status`, or says nothing at all.
 
     With `media` it sends G.711 while the call lasts; with `hangs_up_after_ms` it ends the call.
+    With `username` it challenges each INVITE with 401, and refuses with 403 unless the digest of
+    the next one is that of `username`, `realm` and `password`.
     """
 
     media: bool = False
     status: int = 200
     ring_ms: int = 50
     hangs_up_after_ms: int | None = None
+    silent: bool = False
+    username: str = ""
+    password: str = ""
+    realm: str = ""
 
     def text(self) -> str:
         return render("cli/sip/scenarios/callee.xml.j2", self)

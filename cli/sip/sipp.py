@@ -40,6 +40,11 @@ class Result:
     setup_ms: tuple[float, ...]
     hangup_ms: tuple[float, ...]
     folder: Path
+    suffix: str = ""  # of the Call-IDs, which begin with the number of the call
+
+    @property
+    def call_ids(self) -> tuple[str, ...]:
+        return tuple(f"{number}{self.suffix}" for number in range(1, self.placed + 1))
 
     @property
     def ok(self) -> bool:
@@ -76,7 +81,7 @@ class Sipp:
             (folder / "voice.alaw").write_bytes(
                 bytes(range(0, 256, 2)) * (VOICE_SECONDS * 8000 // 128)
             )
-        self._token = uuid.uuid4().hex[:12]
+        self._suffix = f"-{uuid.uuid4().hex[:12]}@{host.address}"
         self._output = (folder / "output.log").open("w", encoding="utf-8")
         self._command = [
             "sipp", "-nostdin", "-sf", "scenario.xml",
@@ -84,7 +89,7 @@ class Sipp:
             "-trace_err", "-error_file", "errors.log",
             "-trace_msg", "-message_file", "messages.log",
             "-trace_stat", "-stf", "statistics.csv", "-fd", "1",
-            "-trace_rtt", "-rtt_freq", "1", "-cid_str", f"%u-{self._token}@%s",
+            "-trace_rtt", "-rtt_freq", "1", "-cid_str", f"%u{self._suffix}",
             # a busy machine is no reason to give up
             "-watchdog_major_maxtriggers", "1000000", "-watchdog_minor_maxtriggers", "1000000",
             *arguments,
@@ -120,7 +125,7 @@ class Sipp:
     @property
     def call_id(self) -> str:
         """Call-ID of the process's first call."""
-        return f"1-{self._token}@{self.host.address}"
+        return f"1{self._suffix}"
 
     @property
     def running(self) -> bool:
@@ -161,6 +166,7 @@ class Sipp:
             setup_ms=setup,
             hangup_ms=hangup,
             folder=self.folder,
+            suffix=self._suffix,
         )
 
     def _times(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

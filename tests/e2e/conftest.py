@@ -20,8 +20,9 @@ import settings
 from cli.board import Board
 from cli.cluster import Cluster
 from cli.demo.calls import Exchange
+from cli.demo.confd import provision
 from cli.demo.deploy import Deploying, deploy
-from cli.demo.internet import Internet, provision
+from cli.demo.internet import Internet
 from lab.api import Lab
 from settings import Tenant
 from settings.load import ROOT, deployment_path

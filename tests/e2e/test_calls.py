@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cli.cluster import CONSUL_SERVICE
-from cli.demo.internet import UNKNOWN_DID
-from cli.sip.scenarios import Caller
+from cli.demo.kinds import UNKNOWN_NUMBER
+from cli.demo.voice import voice as place_voice
 from settings.facts import Tier, service_name
 from tests.e2e.conftest import World
 
@@ -56,15 +56,13 @@ def test_inbound_calls_by_domain(world: World) -> None:
 
 
 def test_call_to_an_unknown_number_is_refused_with_404(world: World) -> None:
-    calls = world.exchange.round(
-        "unknown number", "unknown", Caller(expect=404), number=UNKNOWN_DID, calls=2
-    )
+    calls = world.exchange.place(UNKNOWN_NUMBER, calls=2)
 
     assert calls.ok, calls
 
 
 def test_voice_passes_both_ways_through_rtpengine(world: World) -> None:
-    voice = world.exchange.voice(4, lambda _: None)
+    voice = place_voice(world.exchange, 4, lambda _: None)
 
     assert voice.round.ok, voice
     assert voice.ok, voice

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,11 +21,17 @@ SCENARIOS = [
     Caller(username="alice", password="secret"),
     Caller(username="alice", password="secret", expect=403),
     Caller(callee_hangs_up=True),
+    Caller(from_domain="pbx.example"),
     Callee(),
     Callee(media=True),
     Callee(status=486),
     Callee(hangs_up_after_ms=100),
+    Callee(silent=True),
+    Callee(username="alice", password="secret", realm="example.org"),
 ]
+
+ASKS_FOR_LOGIN = Callee(username="alice", password="secret", realm="example.org")
+LOGS_IN = Caller(username="alice", challenge=401)
 
 
 class Loopback:
@@ -44,7 +51,7 @@ def test_scenario_is_xml_whose_messages_have_no_gap_in_their_headers(
     root = ElementTree.fromstring(scenario.text())
 
     messages = [(element.text or "").strip("\n") for element in root.iter("send")]
-    assert messages
+    assert messages or scenario == Callee(silent=True)
     for message in messages:
         message = message.strip()
         headers, _, body = message.partition("\n\n")
@@ -71,8 +78,11 @@ def _call(tmp_path: Path, answering: Callee, calling: Caller, calls: int = 3) ->
         (Callee(media=True), Caller(media=True)),
         (Callee(status=404), Caller(expect=404)),
         (Callee(hangs_up_after_ms=100), Caller(callee_hangs_up=True)),
+        (ASKS_FOR_LOGIN, replace(LOGS_IN, password="secret")),
+        (ASKS_FOR_LOGIN, replace(LOGS_IN, password="guess", expect=403)),
+        (ASKS_FOR_LOGIN, replace(LOGS_IN, username="bob", password="secret", expect=403)),
     ],
-    ids=["answered", "media", "refused", "callee hangs up"],
+    ids=["answered", "media", "refused", "callee hangs up", "login", "bad password", "bad user"],
 )
 def test_scenarios_talk_to_each_other(tmp_path: Path, answering: Callee, calling: Caller) -> None:
     result = _call(tmp_path, answering, calling)

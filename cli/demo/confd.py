@@ -1,0 +1,123 @@
+"""The demo's dealings with router-confd: routing data in, call records out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from typing import Any
+
+from cli.cluster import Cluster
+from cli.demo.api import Access
+from cli.demo.internet import (
+    ADDRESSES,
+    CARRIERS,
+    LOGIN,
+    LOGIN_REALM,
+    MEDIA_PBX,
+    PBX,
+    PBX_USER,
+    ROUTES,
+    password,
+    pbx_domain,
+    trunk_user,
+)
+from cli.demo.provision import Carrier, Pbx, Plan
+from cli.errors import CliError
+from settings import Tenant
+from settings.facts import CONFD_API_PORT, Tier, secret_name
+from settings.load import ROOT
+
+
+def access(cluster: Cluster, tenant: Tenant) -> Access:
+    """How to reach the management API of a tenant."""
+    secrets = cluster.lab.client("secretsmanager")
+    name = secret_name(cluster.deployment.deployment, tenant.name, Tier.CONFD.value)
+    secret = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
+    instances = cluster.machines(tenant.name, Tier.CONFD.value)
+    return Access(
+        urls=[f"https://{machine.private_ip}:{CONFD_API_PORT}" for machine in instances],
+        api_key=secret["api_key"],
+        ca_certificate=secret["ca_certificate"],
+        tenant_uuid=str(_uuid4_of(f"c4-{cluster.deployment.deployment}-{tenant.name}")),
+        tenant_name=tenant.name,
+    )
+
+
+def plan(cluster: Cluster, tenant: Tenant) -> Plan:
+    """Routing data of a tenant."""
+    reach = access(cluster, tenant)
+    carriers = [Carrier(name=name, address=ADDRESSES[name]) for name in CARRIERS]
+    login = carriers[CARRIERS.index(LOGIN)]
+    login.username, login.realm = trunk_user(tenant), LOGIN_REALM
+    login.password = password(reach.api_key, login.username)
+    return Plan(
+        **reach.model_dump(),
+        carriers=carriers,
+        pbxs=[
+            Pbx(
+                domain=pbx_domain(tenant),
+                address=ADDRESSES[PBX],
+                did_regex="^39040[0-9]{6}$",
+                username=PBX_USER,
+                password=password(reach.api_key, PBX_USER),
+                routes=ROUTES,
+            ),
+            Pbx(
+                domain=f"media.{tenant.name}.example",
+                address=ADDRESSES[MEDIA_PBX],
+                did_regex="^39041[0-9]{6}$",
+            ),
+        ],
+    )
+
+
+def provision(cluster: Cluster, tenant: Tenant) -> str:
+    """Create the routing data from inside the cloud; returns what was created."""
+    wanted = plan(cluster, tenant)
+    lines = _inside(cluster, "cli.demo.provision", wanted).splitlines()
+    return f"{len(lines)} objects created or changed" if lines else "all objects were there already"
+
+
+def records(cluster: Cluster, tenant: Tenant) -> list[dict[str, Any]]:
+    """Every call record of the tenant, as the management API shows it."""
+    found: list[dict[str, Any]] = json.loads(
+        _inside(cluster, "cli.demo.records", access(cluster, tenant))
+    )
+    return found
+
+
+def record_counts(cluster: Cluster, tenant: Tenant) -> Counter[str]:
+    """How many records there are of each call, by Call-ID."""
+    return Counter(record["call_id"] for record in records(cluster, tenant))
+
+
+def _inside(cluster: Cluster, module: str, task: Access) -> str:
+    """Output of a Python module that runs in the cloud's network. Raises `CliError`."""
+    process = cluster.lab.cloud_popen(
+        [sys.executable, "-m", module],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        output, problem = process.communicate(task.model_dump_json(), timeout=60)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise CliError(
+            f"router-confd of {task.tenant_name} did not take it: {problem.strip()[-800:]}",
+            "look at its log: ./c4 demo logs router-confd",
+        )
+    return str(output)
+
+
+def _uuid4_of(name: str) -> uuid.UUID:
+    """A stable UUID that says it is version 4, as router-confd demands."""
+    return uuid.UUID(bytes=uuid.uuid5(uuid.NAMESPACE_URL, name).bytes, version=4)
