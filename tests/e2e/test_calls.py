@@ -46,6 +46,7 @@ def test_inbound_calls_by_did(world: World) -> None:
 
     assert calls.ok, calls
     assert calls.placed == 10 * len(world.exchange.sbcs())
+    assert calls.ways == {("pbx 200",): calls.placed}
     assert all(count > 0 for count in calls.routers.values()), "a router got no call"
 
 
@@ -53,12 +54,14 @@ def test_inbound_calls_by_domain(world: World) -> None:
     calls = world.exchange.by_domain(calls=10)
 
     assert calls.ok, calls
+    assert calls.ways == {("pbx 200",): calls.placed}
 
 
 def test_call_to_an_unknown_number_is_refused_with_404(world: World) -> None:
     calls = world.exchange.place(UNKNOWN_NUMBER, calls=2)
 
     assert calls.ok, calls
+    assert calls.ways == {(): calls.placed}, "nobody may be asked"
 
 
 def test_voice_passes_both_ways_through_rtpengine(world: World) -> None:
