@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from typing import Any
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.sip import Agent
 from tests.kamailio.test_calls import SBC1
@@ -115,16 +117,18 @@ def test_new_list_is_taken_at_run_time(plane: Cluster, caller: Agent, callee: Ag
             plane.apply_confd(router, [stub.address for stub in plane.confds])
 
 
+def pbx_with_password(*hosts: str) -> dict[str, Any]:
+    """An answer that wants a digest of alice, whose password is `secret`, from the caller."""
+    ha1 = hashlib.md5(f"alice:{CALLER}:secret".encode()).hexdigest()
+    destinations = (f"sip:{host}:5060" for host in hosts)
+    return answer(*destinations, username="alice", domain=CALLER, password_ha1=ha1)
+
+
 def test_digest_is_checked_with_the_ha1_of_the_answer(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
-    import hashlib
-
-    ha1 = hashlib.md5(f"alice:{CALLER}:secret".encode()).hexdigest()
     for stub in plane.confds:
-        stub.answer = answer(
-            f"sip:{CALLEE}:5060", username="alice", domain=CALLER, password_ha1=ha1
-        )
+        stub.answer = pbx_with_password(CALLEE)
     made = caller.call(SBC1)
     challenge = made.invite()
     assert challenge.status == 407
@@ -135,9 +139,30 @@ def test_digest_is_checked_with_the_ha1_of_the_answer(
     right = made.invite(extra=made.digest(wrong.message, "alice", "secret"))
     assert right.status == 200
     made.ack()
-    (invite,) = callee.seen("INVITE")
-    assert not invite.get("Proxy-Authorization")
+    assert len(callee.seen("INVITE")) == 1
     assert made.bye().status == 200
+
+
+def test_credentials_of_the_caller_reach_nobody_outside(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """Not even the second route, nor within the dialog, where a PBX may repeat them."""
+    second = plane.ua(CALLEE2)
+    callee.answer = 503
+    for stub in plane.confds:
+        stub.answer = pbx_with_password(CALLEE, CALLEE2)
+    made = caller.call(SBC1)
+    challenge = made.invite().message
+    assert challenge is not None
+    made.extra = made.digest(challenge, "alice", "secret")
+    assert made.invite().status == 200
+    made.ack()
+    wait_until(lambda: bool(second.seen("ACK")))
+    assert made.bye().status == 200
+    assert {m.method for m in callee.received} == {"INVITE", "ACK"}
+    assert {m.method for m in second.received} == {"INVITE", "ACK", "BYE"}
+    for message in callee.received + second.received:
+        assert not message.get("Proxy-Authorization"), message.first
 
 
 def test_unknown_source_is_challenged(plane: Cluster, caller: Agent, callee: Agent) -> None:
