@@ -1,92 +1,99 @@
 """Calls per second through the SIP plane, beside a bare two-hop proxy on the same machine.
 
-    python -m bench.kamailio --rates 50 100 200 --seconds 20
+    python -m bench.kamailio                       about 10 minutes: capacity of both, overload
+    python -m bench.kamailio --minutes 10          and the found rate for ten minutes
+    python -m bench.kamailio --only mixed --rate 100 --minutes 60     memory over an hour
 
-Needs root, SIPp and the machine image (or C4_KAMAILIO_ROOT). Every protection is on; the routers
-ask recorded answers over HTTP. CPU is that of all processes of a node, in percent of one core.
+Needs root, SIPp, the PostgreSQL server and the machine image (or C4_KAMAILIO_ROOT). Every
+protection is on, media goes through rtpengine, and the routers ask two real router-confd on a real
+database. Exit status 1 when a call failed in the runs that must be clean.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from tests.kamailio.cluster import CALLEE, CALLER, ROUTERS, SBCS, Cluster, cluster
+from bench import meter, report
+from bench.bare import bare_proxy
+from bench.confd import Service, real_confd
+from bench.report import Run
+from bench.sipp import Talk, call
+from settings.load import load
+from tests.kamailio.cluster import CALLEE, CALLER, ROUTERS, RTPS, SBCS, Cluster, cluster
 from tests.kamailio.node import Node
 
-TICKS = os.sysconf("SC_CLK_TCK")
-HOLD_MS = 1000
-MEMORY_MB = 1024  # the default of the settings
-UAS = Path(__file__).with_name("sipp_uas.xml")
-BARE = """#!KAMAILIO
-debug=1
-log_stderror=yes
-children=2
-auto_aliases=no
-listen=udp:{address}:{port}
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "rr.so"
-loadmodule "pv.so"
-loadmodule "ctl.so"
-loadmodule "siputils.so"
-loadmodule "textops.so"
-request_route {{
-    if (has_totag()) {{
-        if (!loose_route()) $du = "sip:{next}";
-    }} else if (is_method("INVITE")) {{
-        record_route();
-        $du = "sip:{next}";
-    }}
-    if (is_method("CANCEL") && !t_check_trans()) exit;
-    t_relay();
-}}
-"""
-
-
-@dataclass(frozen=True)
-class Run:
-    """Outcome of one rate."""
-
-    rate: int
-    calls: int
-    failed: int
-    retransmissions: int
-    cpu: dict[str, float]  # node -> percent of one core
-
-    @property
-    def cpu_ms_per_call(self) -> float:
-        return sum(self.cpu.values()) * 10 / self.rate
+RATES = [100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 1000, 1250, 1500, 2000]
+SHORT, MIXED = Talk(1, 1), Talk(1, 15)
+NUMBERS = 10_000
+COMPARED_CPS = 100  # of the two runs that are compared per call
+LINGER_S = 12  # tm and dialog keep what ended for some seconds
+STEPS = ("compare", "capacity", "overload", "sustained", "mixed", "bare")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rates", type=int, nargs="+", default=[50, 100, 200], metavar="CPS")
-    parser.add_argument("--seconds", type=int, default=20, help="length of each run")
+    parser.add_argument("--rates", type=int, nargs="+", default=RATES, metavar="CPS",
+                        help="rates to try, lowest first, until one is not clean")  # fmt: skip
+    parser.add_argument("--seconds", type=int, default=15, help="length of each try")
+    parser.add_argument("--minutes", type=float, default=0, help="length of the long run")
+    parser.add_argument("--rate", type=int, default=0, metavar="CPS",
+                        help="of the long runs; the default is what was found")  # fmt: skip
+    parser.add_argument("--only", nargs="+", choices=STEPS, help="the default is all but `mixed`")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     arguments = parser.parse_args(argv)
-    table = Table("what", "cps", "calls", "failed", "retrans.", "CPU % by node", "CPU ms/call")
-    with cluster(_layers(), memory_mb=MEMORY_MB) as plane:
-        for rate in arguments.rates:
-            _add(table, "SIP plane", measure(plane, list(_nodes(plane)), rate, arguments.seconds))
-        with bare(plane) as nodes:
-            for rate in arguments.rates:
-                _add(table, "bare proxy", measure(plane, nodes, rate, arguments.seconds))
-    Console(width=150).print(table)
-    return 0
+    steps = arguments.only or [s for s in STEPS if s != "mixed"]
+    if arguments.minutes <= 0:
+        steps = [s for s in steps if s not in ("sustained", "mixed")]
+    runs: list[Run] = []
+    settings = load("demo")
+    # What the generator offers is measured, not the limit of the settings.
+    tenant = settings.tenants[0]
+    sip = tenant.sip.model_copy(update={"max_new_calls_per_s": 100_000})
+    settings = settings.model_copy(
+        update={"tenants": (tenant.model_copy(update={"sip": sip}), *settings.tenants[1:])}
+    )
+    with cluster(_layers(), settings, memory_mb=tenant.sbc.shared_memory_mb) as plane:
+        with real_confd(plane, NUMBERS) as service:
+            bench = Bench(plane, service, runs)
+            bench.run("warm-up", 20, 5, SHORT)
+            runs.clear()
+            _measure_plane(bench, steps, arguments)
+        if "bare" in steps:
+            nodes = [plane.nodes[n] for n in (*SBCS, *ROUTERS)]
+            with bare_proxy(plane, nodes) as proxies:
+                bench = Bench(plane, None, runs, proxies)
+                bench.run("bare: compared", COMPARED_CPS, 30, MIXED)
+                bench.climb("bare: capacity", arguments.rates, arguments.seconds)
+    text = report.text(runs)
+    print(text)
+    if arguments.write:
+        report.write(text)
+    return 1 if any(run.must_be_clean and run.lost for run in runs) else 0
+
+
+def _measure_plane(bench: Bench, steps: Sequence[str], arguments: argparse.Namespace) -> None:
+    found = arguments.rate
+    if "compare" in steps:
+        bench.run("compared", COMPARED_CPS, 30, MIXED)
+    if "capacity" in steps:
+        found = found or bench.climb("capacity", arguments.rates, arguments.seconds)
+    found = found or COMPARED_CPS
+    length = int(arguments.minutes * 60)
+    if "sustained" in steps:
+        bench.run("sustained", found, length, SHORT, must_be_clean=True)
+    if "mixed" in steps:
+        bench.run("mixed lengths", found, length, MIXED, must_be_clean=True)
+    if "overload" in steps:
+        bench.run("overload", 2 * found, max(20, arguments.seconds), SHORT)
+    bench.check_records()
 
 
 def _layers() -> tuple[Path, ...]:
@@ -97,64 +104,88 @@ def _layers() -> tuple[Path, ...]:
     return layers.build(print).instance
 
 
-def _nodes(plane: Cluster) -> Iterator[Node]:
-    for name in (*SBCS, *ROUTERS):
-        yield plane.nodes[name]
+class Bench:
+    """Runs of one arrangement; `proxies` instead of the SIP plane."""
+
+    def __init__(
+        self, plane: Cluster, service: Service | None, runs: list[Run],
+        proxies: Sequence[Node] = (),
+    ) -> None:  # fmt: skip
+        self.plane, self.service, self.runs = plane, service, runs
+        self.answered = 0
+        names = [n.name for n in proxies] or [*SBCS, *ROUTERS]
+        self.kamailios = {name: plane.nodes[name] for name in names}
+        self.groups = dict(_sessions([*self.kamailios.values()]))
+        if service is not None:
+            self.groups |= _sessions([plane.nodes[name] for name in RTPS]) | service.sessions
+        self.numbers = service.numbers if service else ["39055"]
+
+    def run(
+        self, what: str, rate: int, seconds: int, talk: Talk, *, must_be_clean: bool = False
+    ) -> Run:
+        """One run; printed as it ends."""
+        namespaces = _host(self.plane, CALLER), _host(self.plane, CALLEE)
+        target = f"{next(iter(SBCS.values()))[1]}:5060"
+        before = {name: meter.processor_s(pid) for name, pid in self.groups.items()}
+        idle, passed = meter.idle_s()
+        memory = meter.Memory()
+        dead = self._dead()
+        with memory.watched(self._memory()):
+            outcome = call(namespaces, (CALLER, CALLEE), target, self.numbers, rate, seconds, talk)
+            after_idle, after_passed = meter.idle_s()
+            used = {n: meter.processor_s(p) - before[n] for n, p in self.groups.items()}
+            time.sleep(LINGER_S)
+        self.answered += outcome.calls - outcome.refused - outcome.failed
+        made = Run(
+            what, rate, seconds, talk.mean, outcome, used, memory.samples,
+            1 - (after_idle - idle) / (after_passed - passed), self._dead() - dead, must_be_clean,
+        )  # fmt: skip
+        self.runs.append(made)
+        print(made.line, file=sys.stderr, flush=True)
+        return made
+
+    def climb(self, what: str, rates: Sequence[int], seconds: int) -> int:
+        """Highest rate without a lost call or a retransmission; each that is not gets a second
+        chance, because other work on the machine disturbs single runs. 0 when none was clean."""
+        best = 0
+        for rate in sorted(rates):
+            if not any(self.run(what, rate, seconds, SHORT).clean for _ in range(2)):
+                break
+            best = rate
+        return best
+
+    def check_records(self) -> None:
+        """Every call that was answered has left one record in the database."""
+        assert self.service is not None
+        deadline = time.monotonic() + 40
+        while self.service.records() < self.answered and time.monotonic() < deadline:
+            time.sleep(1)
+        print(f"records: {self.service.records()} of {self.answered} calls", file=sys.stderr)
+
+    def _memory(self) -> dict[str, Callable[[], float]]:
+        read: dict[str, Callable[[], float]] = {
+            name: partial(meter.shared_mb, node.rpc) for name, node in self.kamailios.items()
+        }
+        for name, pid in self.groups.items():
+            if name not in read:
+                read[name] = partial(meter.resident_mb, pid)
+        return read
+
+    def _dead(self) -> int:
+        """How often an SBC took a router for dead."""
+        return sum(
+            node.logged("router failed") + node.logged("router of the dialog failed")
+            for name, node in self.kamailios.items()
+            if name in SBCS
+        )
 
 
-@contextmanager
-def bare(plane: Cluster) -> Iterator[list[Node]]:
-    """The same two machines with a proxy that only relays; the SIP plane's are stopped."""
-    stopped = list(_nodes(plane))
-    for node in stopped:
-        node.kill()
-    sbc, router = plane.nodes["sbc1"], plane.nodes["rtr1"]
-    kept = {}
-    for node, port, following in (
-        (sbc, 5060, f"{router.address}:5070"),
-        (router, 5070, f"{CALLEE}:5060"),
-    ):
-        config = node.work / "etc/kamailio/kamailio.cfg"
-        kept[config] = config.read_text()
-        config.write_text(BARE.format(address=node.address, port=port, next=following))
-        node.start_kamailio()
-    try:
-        yield [sbc, router]
-    finally:
-        for config, text in kept.items():
-            config.write_text(text)
-
-
-def measure(plane: Cluster, nodes: Sequence[Node], rate: int, seconds: int) -> Run:
-    """One run of SIPp through the first SBC."""
-    target = next(iter(SBCS.values()))
-    callee, caller = _host(plane, CALLEE), _host(plane, CALLER)
-    limit = seconds + HOLD_MS / 1000 + 40
-    with (
-        tempfile.TemporaryDirectory() as work,
-        _sipp(callee, work, ["-sf", str(UAS), "-i", CALLEE, "-p", "5060"]),
-    ):
-        time.sleep(0.5)
-        before, start = {n.name: _cpu(n) for n in nodes}, time.monotonic()
-        options = [
-            "-sn", "uac", "-i", CALLER, "-p", "5060", "-d", str(HOLD_MS), "-r", str(rate),
-            "-m", str(rate * seconds), "-l", "100000", "-recv_timeout", "15000",
-            "-timeout", str(seconds + 30), "-trace_stat", "-stf", f"{work}/stat.csv",
-            "-fd", "1", f"{target[1]}:5060",
-        ]  # fmt: skip
-        with _sipp(caller, work, options) as uac:
-            uac.wait(limit)
-        elapsed = time.monotonic() - start
-        cpu = {n.name: (_cpu(n) - before[n.name]) / elapsed * 100 for n in nodes}
-        text = Path(f"{work}/stat.csv").read_text()
-    last = list(csv.DictReader(text.splitlines(), delimiter=";"))[-1]
-    return Run(
-        rate, int(last["TotalCallCreated"]), int(last["FailedCall(C)"]),
-        int(last["Retransmissions(C)"]), cpu,
-    )  # fmt: skip
+def _sessions(nodes: Sequence[Node]) -> dict[str, int]:
+    return {node.name: node.process.pid for node in nodes if node.process is not None}
 
 
 def _host(plane: Cluster, address: str) -> str:
+    """Namespace of a host on the internet side, without a user agent in it."""
     for agent in plane.agents:
         agent.close()
     plane.agents.clear()
@@ -162,42 +193,6 @@ def _host(plane: Cluster, address: str) -> str:
     agent.close()
     plane.agents.remove(agent)
     return plane.namespace_of(address)
-
-
-@contextmanager
-def _sipp(namespace: str, work: str, arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        ["ip", "netns", "exec", namespace, "sipp", *arguments, "-nostdin"],
-        cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _cpu(node: Node) -> float:
-    """Seconds of CPU of all processes of the node's session."""
-    assert node.process is not None
-    total = 0
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:  # ended meanwhile
-            continue
-        if int(fields[3]) == node.process.pid:
-            total += int(fields[11]) + int(fields[12])
-    return total / TICKS
-
-
-def _add(table: Table, what: str, run: Run) -> None:
-    cpu = " ".join(f"{name} {value:.0f}" for name, value in run.cpu.items())
-    print(what, run, file=sys.stderr)
-    table.add_row(
-        what, str(run.rate), str(run.calls), str(run.failed), str(run.retransmissions), cpu,
-        f"{run.cpu_ms_per_call:.2f}",
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""The yardstick: two Kamailios that only relay, where SBC and router were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.kamailio.cluster import CALLEE, Cluster
+from tests.kamailio.node import Node
+
+_CONFIG = """#!KAMAILIO
+debug=1
+log_stderror=yes
+children={children}
+auto_aliases=no
+listen=udp:{address}:{port}
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "kex.so"
+loadmodule "ctl.so"
+loadmodule "siputils.so"
+loadmodule "textops.so"
+request_route {{
+    if (has_totag()) {{
+        if (!loose_route()) $du = "sip:{next}";
+    }} else if (is_method("INVITE")) {{
+        record_route();
+        $du = "sip:{next}";
+    }}
+    if (is_method("CANCEL") && !t_check_trans()) exit;
+    t_relay();
+}}
+"""
+
+
+@contextmanager
+def bare_proxy(plane: Cluster, stopped: Sequence[Node]) -> Iterator[list[Node]]:
+    """Two nodes with a proxy without dialogs, lookups and checks; the SIP plane's are stopped."""
+    for node in stopped:
+        node.kill()
+    sbc, router = plane.nodes["sbc1"], plane.nodes["rtr1"]
+    kept = {}
+    for node, port, following in (
+        (sbc, 5060, f"{router.address}:5070"),
+        (router, 5070, f"{CALLEE}:5060"),
+    ):
+        config = node.work / "etc/kamailio/kamailio.cfg"
+        kept[config] = config.read_text()
+        config.write_text(
+            _CONFIG.format(
+                address=node.address,
+                port=port,
+                next=following,
+                children=plane.tenant.sbc.workers,
+            )
+        )
+        node.start_kamailio(memory_mb=plane.memory_mb)
+    try:
+        yield [sbc, router]
+    finally:
+        for config, text in kept.items():
+            config.write_text(text)

@@ -1,0 +1,168 @@
+"""What the runs of the SIP plane's benchmark say, as Markdown."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.sipp import Outcome, quantile
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run and what it cost."""
+
+    what: str
+    rate: int  # offered calls per second
+    seconds: int
+    talk_s: float  # mean length of a call
+    outcome: Outcome
+    cpu: Mapping[str, float]  # processor seconds by group of processes
+    memory: Mapping[str, Sequence[float]]  # MiB, samples of the run and the seconds after it
+    busy: float  # share of the machine's processors, everything on it counted
+    failovers: int  # times a router was taken for dead
+    must_be_clean: bool
+
+    @property
+    def lost(self) -> int:
+        return self.outcome.failed + self.outcome.refused
+
+    @property
+    def clean(self) -> bool:
+        return not self.lost and not self.outcome.retransmissions
+
+    def ms_per_call(self, name: str) -> float:
+        """Milliseconds of processor time of one group per call offered."""
+        return 1000 * self.cpu.get(name, 0.0) / max(1, self.outcome.calls)
+
+    @property
+    def total_ms(self) -> float:
+        return sum(self.ms_per_call(name) for name in self.cpu)
+
+    @property
+    def line(self) -> str:
+        o = self.outcome
+        return (
+            f"{self.what}: {self.rate}/s, {o.calls} calls, {o.failed} failed, {o.refused} refused, "
+            f"{o.retransmissions} retransmissions, setup p50 {quantile(o.setup_ms, 0.5):.0f} p99 "
+            f"{quantile(o.setup_ms, 0.99):.0f} ms, {self.total_ms:.2f} ms of CPU per call, "
+            f"machine {self.busy:.0%} busy, {self.failovers} failovers"
+        )
+
+
+def text(runs: Sequence[Run]) -> str:
+    """The page."""
+    parts = [
+        "# Performance of the SIP plane",
+        f"Written by `python -m bench.kamailio --write` on {time.strftime('%Y-%m-%d %H:%M')} UTC: "
+        f"{os.cpu_count()} cores ({_processor()}), Linux {platform.release()}. Both SBCs, both "
+        "routers, two rtpengine, two router-confd, PostgreSQL and the two SIPp share these cores; "
+        "the figures of a node on a machine of its own follow from its CPU per call.",
+        _head(runs),
+        "## Every run",
+        _table(
+            ["run", "calls/s", "calls", "failed", "refused", "retrans.", "setup p50 / p99 ms",
+             "CPU ms/call", "machine busy", "failovers"],
+            [
+                [r.what, r.rate, r.outcome.calls, r.outcome.failed, r.outcome.refused,
+                 r.outcome.retransmissions,
+                 f"{quantile(r.outcome.setup_ms, 0.5):.0f} / "
+                 f"{quantile(r.outcome.setup_ms, 0.99):.0f}",
+                 f"{r.total_ms:.2f}", f"{r.busy:.0%}", r.failovers]
+                for r in runs
+            ],
+        ),
+    ]  # fmt: skip
+    compared = [r for r in runs if r.what.endswith("compared")]
+    if compared:
+        parts += ["## CPU and memory per call", *(_costs(run) for run in compared)]
+    long = [r for r in runs if r.what in ("sustained", "mixed lengths")]
+    if long:
+        parts += ["## Memory over the long runs", *(_memory(run) for run in long)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def write(page: str) -> None:
+    PAGE.write_text(page)
+
+
+def best(runs: Sequence[Run], what: str) -> Run | None:
+    """The clean run with the highest rate."""
+    clean = [r for r in runs if r.what == what and r.clean]
+    return max(clean, key=lambda r: r.rate, default=None)
+
+
+def _head(runs: Sequence[Run]) -> str:
+    plane, bare = best(runs, "capacity"), best(runs, "bare: capacity")
+    lines = []
+    if plane:
+        shares = sorted(plane.cpu.items(), key=lambda item: -item[1])
+        spent = ", ".join(f"{n} {s / plane.outcome.seconds:.0%}" for n, s in shares if s > 0.1)
+        lines.append(
+            f"- SIP plane: **{plane.rate} calls/s** without a failed call or a retransmission "
+            f"({plane.outcome.calls} calls), {plane.total_ms:.2f} ms of CPU per call in all."
+        )
+        lines.append(
+            f"- What limits it: processor time. At {plane.rate} calls/s the machine was "
+            f"{plane.busy:.0%} busy; of one core used {spent}, the load generator "
+            f"{plane.outcome.cpu_s / plane.outcome.seconds:.0%}."
+        )
+    if bare:
+        lines.append(
+            f"- Bare two-hop proxy (no dialogs, lookups, media, checks), same run: "
+            f"**{bare.rate} calls/s**, {bare.total_ms:.2f} ms of CPU per call."
+        )
+    if plane and bare:
+        lines.append(f"- SIP plane : bare proxy = **{plane.rate / bare.rate:.2f}**.")
+    return "\n".join(lines)
+
+
+def _costs(run: Run) -> str:
+    up = run.rate * run.talk_s
+    rows: list[list[object]] = []
+    for name in run.cpu:
+        samples = run.memory.get(name, [])
+        per_call = f"{1024 * (max(samples) - samples[0]) / up:.1f}" if samples else ""
+        rows.append([name, f"{run.ms_per_call(name):.2f}", per_call])
+    rows.append(["together", f"{run.total_ms:.2f}", ""])
+    rows.append(["generator", f"{1000 * run.outcome.cpu_s / run.outcome.calls:.2f}", ""])
+    return (
+        f"`{run.what}`: {run.rate} calls/s of {run.talk_s:.0f} s on average, so {up:.0f} calls at "
+        "a time.\n\n"
+        + _table(["who", "CPU ms per call", "memory above idle, KiB per call in progress"], rows)
+    )
+
+
+def _memory(run: Run) -> str:
+    rows: list[list[object]] = []
+    for name, samples in run.memory.items():
+        quarter = max(1, len(samples) // 4)
+        steady = samples[quarter // 2 :]
+        begin, end = steady[:quarter], steady[-2 * quarter : -quarter] or steady
+        rows.append([
+            name, f"{samples[0]:.0f}", f"{sum(begin) / len(begin):.0f}",
+            f"{sum(end) / len(end):.0f}", f"{max(samples):.0f}", f"{samples[-1]:.0f}",
+        ])  # fmt: skip
+    return (
+        f"`{run.what}`: {run.rate} calls/s for {run.seconds / 60:.0f} min. MiB of shared memory in "
+        "use (Kamailio) or resident memory (others).\n\n"
+        + _table(["who", "before", "early", "late", "highest", "after"], rows)
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
