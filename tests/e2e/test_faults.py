@@ -15,6 +15,7 @@ from cli.sip.scenarios import Caller
 from lab.api import Machine
 from settings.facts import CONSUL_HTTP_PORT, CONSUL_SERVER, Tier
 from tests.e2e.conftest import World
+from tests.e2e.records import assert_one_record_each
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -92,6 +93,8 @@ def test_call_survives_the_power_cut_of_its_router(world: World) -> None:
     assert failover.router.private_ip not in failover.during.routers, "the fault did not happen"
     assert sum(failover.during.routers.values()) >= failover.during.placed, "who took over?"
     assert failover.ok, failover
+    for calls in (failover.long_call, failover.during, failover.after):
+        assert_one_record_each(world, calls.call_ids)
 
 
 def test_calls_go_on_when_a_router_confd_instance_dies(world: World) -> None:
@@ -104,6 +107,7 @@ def test_calls_go_on_when_a_router_confd_instance_dies(world: World) -> None:
 
     assert result.ok, result
     assert result.placed == 100
+    assert_one_record_each(world, result.call_ids)
 
     def replaced() -> bool:
         machines = world.cluster.machines(world.tenant.name, Tier.CONFD.value)

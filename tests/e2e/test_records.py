@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from cli.demo.confd import access, records
+from cli.demo.confd import access
 from cli.demo.internet import ADDRESSES
 from cli.demo.kinds import BY_DID, UNKNOWN_NUMBER, UNKNOWN_PBX, Kind, Outbound, by_domain
 from cli.sip import messages
 from tests.e2e.conftest import World
+from tests.e2e.records import records_by_call
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 CALLS = 2
 HOLD_S = 3
-DELIVERY_LIMIT_S = 25.0  # a router repeats what was not confirmed every 10 s
 
 KINDS: dict[str, Callable[[World, Outbound], Kind]] = {
     "by DID": lambda _world, _outbound: BY_DID,
@@ -34,19 +32,6 @@ KINDS: dict[str, Callable[[World, Outbound], Kind]] = {
     "every trunk refuses": lambda _world, outbound: outbound.all_trunks_fail,
     "no rule": lambda _world, outbound: outbound.unrouted,
 }
-
-
-def records_by_call(world: World, call_ids: list[str], expected: int) -> dict[str, list[Any]]:
-    """Records of these calls, when there are as many as expected or the time is over."""
-    end = time.monotonic() + DELIVERY_LIMIT_S
-    while True:
-        found: dict[str, list[Any]] = {call_id: [] for call_id in call_ids}
-        for record in records(world.cluster, world.tenant):
-            if record["call_id"] in found:
-                found[record["call_id"]].append(record)
-        if sum(map(len, found.values())) >= expected or time.monotonic() > end:
-            return found
-        time.sleep(1)
 
 
 def _longer(kind: Kind) -> Kind:
