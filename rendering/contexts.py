@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from settings import facts
 from settings.facts import Segment, Tier
-from settings.models import Deployment, KamailioSize, Limits, Sip, Tenant
+from settings.models import Deployment, DispatchAlgorithm, KamailioSize, Limits, Sip, Tenant
 
 # Every node numbers its dialogs from its own start; the step leaves room for every address of a
 # VPC (/16, the largest that AWS allows).
@@ -61,6 +61,7 @@ class KamailioContext:
     set_all: int  # dispatcher set of routers for requests within dialogs
     set_last: int  # the same, but never probed
     algorithm: int
+    call_load: bool  # choose the router with the fewest calls
     node_id_step: int
     ciphers: str  # OpenSSL's list, TLS 1.2
     authorities: str  # file of trusted authorities
@@ -96,6 +97,7 @@ class KamailioContext:
             set_all=facts.DISPATCHER_SET_ALL,
             set_last=facts.DISPATCHER_SET_LAST,
             algorithm=tenant.sip.dispatch.kamailio_id,
+            call_load=tenant.sip.dispatch is DispatchAlgorithm.CALL_LOAD,
             node_id_step=NODE_ID_STEP,
             ciphers=TLS_CIPHERS,
             authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,

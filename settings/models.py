@@ -206,13 +206,16 @@ class DispatchAlgorithm(StrEnum):
 
     ROUND_ROBIN = "round-robin"
     WEIGHT = "weight"
-    CALL_LOAD = "call-load"
+    CALL_LOAD = "call-load"  # the fewest calls of the tier at this moment
     CALL_ID_HASH = "call-id-hash"
 
     @property
     def kamailio_id(self) -> int:
-        """Number of the algorithm in Kamailio's dispatcher module."""
-        return {"call-id-hash": 0, "round-robin": 4, "weight": 11, "call-load": 10}[self.value]
+        """Number of the algorithm in Kamailio's dispatcher module.
+
+        For the call load it only orders the routers that have equally many calls.
+        """
+        return {"call-id-hash": 0, "round-robin": 4, "weight": 11, "call-load": 4}[self.value]
 
 
 class Sip(Model):

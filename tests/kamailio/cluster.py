@@ -160,14 +160,17 @@ class Cluster:
             _COLUMNS, *(f"{i}:{a}:0:0:1:0" for i, a in enumerate(addresses))
         ])  # fmt: skip
 
-    def apply_dispatcher(self, sbc: Node, addresses: Sequence[str]) -> None:
-        sets = [
-            (number, flags, a) for number, flags in ((1, 0), (2, 0), (3, 32)) for a in addresses
-        ]
-        self.apply(sbc, "dispatcher.list", [
-            f"{number} sip:{a}:{SIP_INTERNAL_PORT} {flags} 0 weight=50;rweight=50;duid={a}"
-            for number, flags, a in sets
-        ])  # fmt: skip
+    def apply_dispatcher(
+        self, sbc: Node, addresses: Sequence[str], weights: Sequence[int] = ()
+    ) -> None:
+        weight = dict(zip(addresses, weights, strict=False))
+        lines = []
+        for number, flags in ((1, 0), (2, 0), (3, 32)):
+            for a in addresses:
+                w = weight.get(a, 50)
+                attributes = f"weight={w};rweight={w};duid={a}"
+                lines.append(f"{number} sip:{a}:{SIP_INTERNAL_PORT} {flags} 0 {attributes}")
+        self.apply(sbc, "dispatcher.list", lines)
 
     def rtpengine_rows(self, addresses: Sequence[str]) -> list[str]:
         rows = ["id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)"]

@@ -10,6 +10,7 @@ from rendering.kamailio_files import kamailio_files
 from rendering.user_data import UserData
 from settings import Deployment
 from settings.facts import Tier
+from settings.models import DispatchAlgorithm
 
 
 def test_every_file_of_every_role_is_as_recorded(
@@ -24,7 +25,11 @@ def test_every_option_of_kamailio_is_as_recorded(
 ) -> None:
     """The same with what is off by default."""
     tenant = deployment.tenants[0]
-    options = {"homer": "10.50.0.9:9060", "tls_verify": False}
+    options = {
+        "homer": "10.50.0.9:9060",
+        "tls_verify": False,
+        "dispatch": DispatchAlgorithm.CALL_LOAD,
+    }
     changed = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
     files = kamailio_files(deployment, changed, tier)
     matches_snapshot(
