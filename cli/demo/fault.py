@@ -93,7 +93,7 @@ def kill_router(
         say(f"{during.succeeded} of {during.placed} new calls answered; the long call goes on")
         results = (call.wait(60),)
     long_call = Round(
-        BY_DID.called("call in progress, its router killed"), results, exchange.ways(results)
+        BY_DID.called("call in progress, router killed"), results, exchange.ways(results)
     )
     unlisting.join(60)
     if unlisting.seconds is None:

@@ -127,7 +127,12 @@ def verdict(console: Console, health: Health, reports: list[report.TenantReport]
     ok = health.ok and all(one.ok for one in reports)
     if ok:
         kinds = {round.kind.title for one in reports for round in one.all_rounds}
-        calls = f"; {placed} calls of {len(kinds)} kinds, none failed" if reports else ""
+        recorded = sum(one.recorded(round) for one in reports for round in one.all_rounds)
+        calls = (
+            f"; {placed} calls of {len(kinds)} kinds, none failed; {recorded} call records"
+            if reports
+            else ""
+        )
         console.print(f"[bold green]OK[/]: {health.summary}{calls}", soft_wrap=True)
     else:
         calls = f"; {failed} of {placed} calls failed" if reports else ""
