@@ -5,7 +5,20 @@ from __future__ import annotations
 import threading
 import time
 
-from agent import active, apply, aws, confd, health, kamcmd, log, metrics, paths, pool, sbc_tls
+from agent import (
+    active,
+    apply,
+    aws,
+    confd,
+    health,
+    kamcmd,
+    log,
+    metrics,
+    paths,
+    plane,
+    pool,
+    sbc_tls,
+)
 from agent.config import Config, Kind
 from agent.drain import Drain
 from agent.errors import AgentError
@@ -15,6 +28,7 @@ from agent.hooks import Hooks
 from agent.imds import Imds
 from agent.local_consul import LocalConsul
 from agent.probes import ProbeFailed
+from agent.registrations import Registrations
 from agent.selfcheck import SelfCheck
 
 TICK_S = 2.0
@@ -25,6 +39,7 @@ SELF_CHECK_INTERVAL_S = 10.0
 PEERS_INTERVAL_S = 5.0
 POOL_INTERVAL_S = 60.0
 SERVER_INTERVAL_S = 5.0
+REGISTRATIONS_INTERVAL_S = 5.0
 LIFECYCLE = "autoscaling/target-lifecycle-state"
 SPOT = "spot/instance-action"
 PURCHASE = "instance-life-cycle"
@@ -44,6 +59,9 @@ class Daemon:
         self._renewed = False
         self._pool_changed = False
         self._draining = False
+        self._registrations = Registrations(
+            str(facts.private_ip), lambda: plane.of(consul, config.tags)
+        )
 
     def run(self) -> None:
         """Serve until the group wants the instance to stop; serve on while it drains."""
@@ -85,6 +103,8 @@ class Daemon:
             steps.append(Every(PEERS_INTERVAL_S, self._peers))
         if kind.carries_calls:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
+        if kind is Kind.ROUTER:
+            steps.append(Every(REGISTRATIONS_INTERVAL_S, self._registrations.run))
         if kind is Kind.SBC:
             steps.append(Every(CREDENTIALS_INTERVAL_S, self._certificate))
             steps.append(Every(POOL_INTERVAL_S, self._pool))

@@ -39,6 +39,13 @@ class LocalConsul:
             _, found = self.api.health.service(self._service, passing=True)
         return any(entry["Service"]["Address"] != own for entry in found)
 
+    def instances(self, service: str) -> list[dict[str, Any]]:
+        """Instances of a service that pass their checks: `Address`, `Port`, `Meta`."""
+        with one_line(service):
+            # Any server may answer: the own agent's view is needed while there is no leader, too.
+            _, found = self.api.health.service(service, passing=True, consistency="stale")
+        return [entry["Service"] for entry in found]
+
     def registered(self) -> bool:
         """True when the agent knows the own service."""
         with one_line("services"):

@@ -14,7 +14,7 @@ def write(
     *,
     mode: int = 0o644,
     owner: str | None = None,
-    group: str | None = None,
+    group: str | int | None = None,
 ) -> None:
     """Replace `path` by `text` in one step; a reader sees the old content or the new.
 
@@ -37,12 +37,19 @@ def write(
         raise
 
 
-def write_newer(path: Path, text: str, *, owner: str | None = None) -> None:
+def write_newer(
+    path: Path,
+    text: str,
+    *,
+    mode: int = 0o644,
+    owner: str | None = None,
+    group: str | int | None = None,
+) -> None:
     """Replace `path` by `text`, with a later second as its time.
 
     Kamailio's db_text compares whole seconds, and would overlook a second change within one.
     """
     before = int(path.stat().st_mtime) if path.exists() else 0
-    write(path, text, owner=owner)
+    write(path, text, mode=mode, owner=owner, group=group)
     changed = max(int(path.stat().st_mtime), before + 1)
     os.utime(path, (changed, changed))

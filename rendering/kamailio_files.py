@@ -22,8 +22,15 @@ _HTABLE = (
     "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)\n"
 )
 _VERSIONS = "id(int,auto) table_name(string) table_version(int)\n"
-_ROUTER_VERSIONS = f"{_VERSIONS}0:rtpengine:1\n1:router-confd:2\n"
 _SBC_VERSIONS = f"{_VERSIONS}0:domain:2\n1:domain_attrs:1\n2:leaving:2\n"
+_ROUTER_VERSIONS = f"{_VERSIONS}0:rtpengine:1\n1:router-confd:2\n2:uacreg:5\n"
+# What the agent fills with registrations at carriers, passwords and all.
+_UACREG = (
+    "id(int) l_uuid(string) l_username(string) l_domain(string) r_username(string)"
+    " r_domain(string) realm(string,null) auth_username(string) auth_password(string)"
+    " auth_ha1(string,null) auth_proxy(string) expires(int) flags(int) reg_delay(int)"
+    " contact_addr(string,null) socket(string,null)\n"
+)
 _ATTRIBUTES = "id(int,auto) did(string) name(string) type(int) value(string)\n"
 INITIAL: Final[dict[Tier, dict[str, str]]] = {
     # The table `domain` itself comes from the agent: the tier's public addresses.
@@ -33,7 +40,12 @@ INITIAL: Final[dict[Tier, dict[str, str]]] = {
         "version": _SBC_VERSIONS,
         "domain_attrs": _ATTRIBUTES,
     },
-    Tier.ROUTER: {"version": _ROUTER_VERSIONS, "rtpengine": _RTPENGINE, "router-confd": _HTABLE},
+    Tier.ROUTER: {
+        "version": _ROUTER_VERSIONS,
+        "rtpengine": _RTPENGINE,
+        "router-confd": _HTABLE,
+        "uacreg": _UACREG,
+    },
 }
 
 

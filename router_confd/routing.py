@@ -45,7 +45,10 @@ def route(
     """The `rtjson` object. `auth` is the outcome of authentication, None when not asked for."""
     caller = auth if auth and auth.success else None
     normalizer = Normalizer(directory)
-    call = _take_apart(request, normalizer, _caller_profile(directory, normalizer, caller))
+    profile = _caller_profile(directory, normalizer, caller)
+    call = _take_apart(
+        request, normalizer, profile, _called(directory, normalizer, request, caller)
+    )
     hops = list(_towards_ipbx(directory, normalizer, vault, call, caller))
     # Opt-in by request_uri: what a PBX of ours can answer is not tried at a carrier as well.
     if not (hops and request.request_uri):
@@ -63,9 +66,33 @@ def route(
     return result | logins[0] if logins else result
 
 
-def _take_apart(request: RoutingRequest, normalizer: Normalizer, profile: Profile | None) -> _Call:
+def _called(
+    directory: Directory, normalizer: Normalizer, request: RoutingRequest, caller: AuthReply | None
+) -> sip.Uri | None:
+    """The Request-URI, None when the router did not send it.
+
+    A carrier calls a registered trunk by the Contact of the registration, `sip:<trunk id>@...`,
+    which says nothing: the number is in To, or it is the account's.
+    """
+    if not request.request_uri:
+        return None
+    uri = sip.parse(request.request_uri)
+    trunk = directory.trunks.rows.get((caller and caller.carrier_trunk_id) or 0)
+    if trunk is None or not trunk.registered or uri.user != str(trunk.id):
+        return uri
+    to = sip.parse(request.to_uri)
+    profile = normalizer.profile(trunk.normalization_profile_id)
+    for user in (to.user, trunk.auth_username or ""):
+        if _by_number(directory, normalizer.to_e164(user, profile), trunk.tenant_uuid):
+            return uri._replace(user=user)
+    return uri._replace(user=to.user)
+
+
+def _take_apart(
+    request: RoutingRequest, normalizer: Normalizer, profile: Profile | None, called: sip.Uri | None
+) -> _Call:
     caller, to = sip.parse(request.from_uri), sip.parse(request.to_uri)
-    target = sip.parse(request.request_uri) if request.request_uri else to
+    target = called or to
     caller_number = normalizer.to_e164(caller.user, profile)
     to_number = normalizer.to_e164(to.user, profile)
     target_number = to_number if target is to else normalizer.to_e164(target.user, profile)

@@ -262,6 +262,12 @@ class Sip(Model):
         le=10000,
         description="new calls that a source without accepted calls may try per 10 s; rest dropped",
     )
+    registration_retry_s: int = Field(
+        default=30,
+        ge=5,
+        le=3600,
+        description="pause after a carrier refused the registration of a trunk, s",
+    )
     login_failures: int = Field(
         default=10, ge=1, le=1000, description="refused logins of a source per minute before a ban"
     )

@@ -41,6 +41,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(stub.status, stub.answer)
 
+    def do_GET(self) -> None:
+        stub = self.server.stub
+        found = self.path == "/1.0/kamailio/dbtext/uacreg"
+        self._send(stub.status if found else 404, {"content": stub.registrations})
+
     def _send(self, status: int, body: Any) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
@@ -92,6 +97,7 @@ class ConfdStub:
         self.status = 200
         self.delay_s = 0.0
         self.answer: dict[str, Any] = answer()
+        self.registrations = ""
         self.requests: list[dict[str, Any]] = []
         self.cdrs: list[dict[str, Any]] = []
         self.connections: list[socket.socket] = []

@@ -520,3 +520,50 @@ def test_changed_tenant_limits_are_in_force_at_once(site: Site) -> None:
             assert limits().get(name) == value
     read = site.client.get(f"/1.0/tenants/{site.uuid}").json()
     assert read == {"uuid": site.uuid, "name": read["name"], "max_cps": 2}
+
+
+# --- calls to a registered trunk -------------------------------------------------------------
+
+
+def registered(site: Site, **more: Any) -> dict[str, Any]:
+    trunk: dict[str, Any] = site.client.patch(
+        f"/1.0/carrier_trunks/{site.trunk['id']}", json={"registered": True, **more}
+    ).json()
+    return trunk
+
+
+def called_by_contact(site: Site, to: str) -> Any:
+    """The question that a call to the Contact of the trunk's registration makes."""
+    return site.confd.route(
+        auth=True, source_ip=site.trunk_address, to_uri=f"sip:{to}@carrier.example",
+        request_uri=f"sip:{site.trunk['id']}@203.0.113.1:5060",
+    )  # fmt: skip
+
+
+def test_call_to_the_contact_of_a_registration_goes_by_its_to_header(site: Site) -> None:
+    registered(site)
+    dialled = number()
+    site.add_did(dialled)
+    (route,) = called_by_contact(site, f"+{dialled}")["rtjson"]["routes"]
+    assert route["uri"] == f"sip:{dialled}@{site.pbx_address}:5060"
+
+
+def test_call_to_the_account_of_a_registration_goes_by_its_number(site: Site) -> None:
+    dialled = number()
+    registered(site, auth_username=dialled)
+    site.add_did(dialled)
+    (route,) = called_by_contact(site, "nobody")["rtjson"]["routes"]
+    assert route["uri"] == f"sip:{dialled}@{site.pbx_address}:5060"
+
+
+def test_only_a_registered_trunk_is_called_by_its_contact(site: Site) -> None:
+    dialled = number()
+    site.add_did(dialled)
+    assert not destinations(called_by_contact(site, dialled))
+    registered(site)
+    assert destinations(called_by_contact(site, dialled))
+    other = site.confd.route(
+        auth=True, source_ip=site.trunk_address, to_uri=f"sip:{dialled}@carrier.example",
+        request_uri=f"sip:{site.trunk['id'] + 1}@203.0.113.1:5060",
+    )  # fmt: skip
+    assert not destinations(other)
