@@ -107,6 +107,7 @@ class Ipbx(Owned):
     realm_ha1: Mapped[str | None]  # encrypted; our digest towards the PBX (realm = `realm`)
     max_calls: Mapped[int | None]
     max_cps: Mapped[int | None]
+    transport: Mapped[str | None] = mapped_column(String(3))
     __table_args__ = (
         _referable(),
         _within_tenant("domain_id", "domains"),
@@ -139,6 +140,7 @@ class CarrierTrunk(Owned):
     retry_seconds: Mapped[int] = mapped_column(default=30)
     max_calls: Mapped[int | None]
     max_cps: Mapped[int | None]
+    transport: Mapped[str | None] = mapped_column(String(3))
     __table_args__ = (
         _referable(),
         _within_tenant("carrier_id", "carriers"),

@@ -33,6 +33,7 @@ class _Hop(NamedTuple):
     """A destination of the call."""
 
     host: str  # with port
+    transport: str | None
     profile: Profile | None
     login: dict[str, str]  # digest credentials towards it
     identity: dict[str, Any]  # which row it is, and its limits
@@ -128,6 +129,7 @@ def _towards_ipbx(
     if ipbx is not None:
         yield _Hop(
             host=f"{sip.host(ipbx.ip_fqdn)}:{ipbx.port}",
+            transport=ipbx.transport,
             profile=normalizer.profile(ipbx.normalization_profile_id),
             login=digest.towards_ipbx(vault, ipbx),
             identity={"ipbx_id": ipbx.id, "limits": limits.of_ipbx(ipbx)},
@@ -167,6 +169,7 @@ def _towards_trunks(
     for trunk in outbound.trunks(directory, source, call.target_number):
         yield _Hop(
             host=f"{sip.host(trunk.sip_proxy)}:{trunk.sip_proxy_port}",
+            transport=trunk.transport,
             profile=normalizer.profile(trunk.normalization_profile_id),
             login=digest.towards_trunk(vault, trunk),
             identity={"carrier_trunk_id": trunk.id, "limits": limits.of_trunk(trunk)},
@@ -187,6 +190,11 @@ def _calling_ipbx(
     return None
 
 
+def _parameter(transport: str | None) -> str:
+    """As a URI parameter; UDP is what a URI without one means."""
+    return f";transport={transport}" if transport in ("tcp", "tls") else ""
+
+
 def _route(normalizer: Normalizer, call: _Call, hop: _Hop) -> dict[str, Any]:
     caller, to = call.caller, call.to
 
@@ -196,7 +204,7 @@ def _route(normalizer: Normalizer, call: _Call, hop: _Hop) -> dict[str, Any]:
 
     asserted = f"<sip:{call.caller_number}@{caller.domain}>"
     result: dict[str, Any] = {
-        "dst_uri": f"sip:{hop.host}",
+        "dst_uri": f"sip:{hop.host}{_parameter(hop.transport)}",
         "path": "",
         "socket": "",
         "headers": {

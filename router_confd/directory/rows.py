@@ -55,6 +55,7 @@ class Ipbx(Row):
     realm_ha1: str | None  # encrypted
     max_calls: int | None
     max_cps: int | None
+    transport: str | None  # None: UDP
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Trunk(Row):
     expire_seconds: int
     max_calls: int | None
     max_cps: int | None
+    transport: str | None  # None: UDP
 
 
 @dataclass(frozen=True, slots=True)

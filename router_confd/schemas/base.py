@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -120,4 +120,9 @@ MaxCalls = Annotated[
     Limit | None, Field(description="opt-in: calls at the same time; null: no limit")
 ]
 MaxCps = Annotated[Limit | None, Field(description="opt-in: new calls per second; null: no limit")]
+Transport = Annotated[
+    Literal["udp", "tcp", "tls"] | None,
+    Field(description="opt-in: how the SBC reaches it; null: udp"),
+]
 LIMITS = frozenset({"max_calls", "max_cps"})
+OPT_IN = LIMITS | {"transport"}

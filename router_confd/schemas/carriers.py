@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import UUID4
 
 from router_confd.schemas.base import (
-    LIMITS,
+    OPT_IN,
     Body,
     EmptyIsNone,
     Host64,
@@ -27,6 +27,7 @@ from router_confd.schemas.base import (
     Text64,
     Text192,
     Text256,
+    Transport,
 )
 
 
@@ -62,6 +63,7 @@ class TrunkUpdate(Body):
     retry_seconds: Seconds | None = None
     max_calls: MaxCalls = None
     max_cps: MaxCps = None
+    transport: Transport = None
 
 
 class TrunkCreate(TrunkUpdate):
@@ -74,7 +76,7 @@ class TrunkCreate(TrunkUpdate):
 
 
 class TrunkRead(Read):
-    opt_in: ClassVar[frozenset[str]] = LIMITS
+    opt_in: ClassVar[frozenset[str]] = OPT_IN
     id: int
     tenant_uuid: UUID4
     carrier_id: int
@@ -92,3 +94,4 @@ class TrunkRead(Read):
     retry_seconds: int
     max_calls: int | None
     max_cps: int | None
+    transport: str | None

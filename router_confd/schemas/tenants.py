@@ -12,6 +12,7 @@ from pydantic import UUID4
 
 from router_confd.schemas.base import (
     LIMITS,
+    OPT_IN,
     Body,
     EmptyIsNone,
     Host64,
@@ -26,6 +27,7 @@ from router_confd.schemas.base import (
     Text50,
     Text192,
     Text256,
+    Transport,
 )
 
 
@@ -76,6 +78,7 @@ class IpbxUpdate(Body):
     realm: Annotated[Text50 | None, EmptyIsNone] = None
     max_calls: MaxCalls = None
     max_cps: MaxCps = None
+    transport: Transport = None
 
 
 class IpbxCreate(IpbxUpdate):
@@ -84,7 +87,7 @@ class IpbxCreate(IpbxUpdate):
 
 
 class IpbxRead(Read):
-    opt_in: ClassVar[frozenset[str]] = LIMITS
+    opt_in: ClassVar[frozenset[str]] = OPT_IN
     id: int
     tenant_uuid: UUID4
     domain_id: int
@@ -98,3 +101,4 @@ class IpbxRead(Read):
     realm: str | None
     max_calls: int | None
     max_cps: int | None
+    transport: str | None

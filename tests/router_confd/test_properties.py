@@ -218,10 +218,8 @@ def populated() -> Directory:
     result = directory([(1, 0, "^0", "39")])
     result.domains.put([(1, "t", "known.example.com")])
     none = (None,) * 6
-    result.ipbxs.put([(1, "t", 1, None, "10.0.0.1", 5060, *none, None, None)])
-    result.trunks.put(
-        [(1, "t", 1, "10.0.0.2", 5060, None, False, None, None, None, None, None, 60, None, None)]
-    )
+    result.ipbxs.put([(1, "t", 1, None, "10.0.0.1", 5060, *none, None, None, None)])
+    result.trunks.put([(1, "t", 1, "10.0.0.2", 5060, None, False, *none[:5], 60, None, None, None)])
     result.dids.put_patterns([("", 1, "[0-9]{3}")])
     return result
 

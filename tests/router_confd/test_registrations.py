@@ -87,6 +87,7 @@ def directory(vault: Vault) -> Directory:
                     600,
                     None,
                     None,
+                    None,
                 )
             ]
         )

@@ -356,6 +356,8 @@ def test_rule_of_an_unknown_owner_is_null(
         ("carrier_trunks", "registrar_proxy", "a>,<sip:evil"),
         ("carrier_trunks", "carrier_id", 2**31),
         ("carrier_trunks", "max_calls", 0),
+        ("carrier_trunks", "transport", "sctp"),
+        ("ipbxs", "transport", "TLS"),
         ("tenants", "max_calls", 0),
         ("tenants", "max_calls", 1_000_001),
         ("tenants", "max_cps", "many"),

@@ -567,3 +567,29 @@ def test_only_a_registered_trunk_is_called_by_its_contact(site: Site) -> None:
         request_uri=f"sip:{site.trunk['id'] + 1}@203.0.113.1:5060",
     )  # fmt: skip
     assert not destinations(other)
+
+
+# --- transport -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("transport", "parameter"),
+    [("udp", ""), ("tcp", ";transport=tcp"), ("tls", ";transport=tls"), (None, "")],
+)
+def test_pbxs_and_trunks_are_reached_by_their_transport(
+    confd: Instance, site: Site, transport: str | None, parameter: str
+) -> None:
+    prefix = number()
+    site.add_did(f"^{prefix}[0-9]+$")
+    site.client.patch(
+        f"/1.0/ipbxs/{site.ipbx['id']}", json={"port": 5061, "transport": transport}
+    ).raise_for_status()
+    inbound = confd.route(to_uri=f"sip:{prefix}789@dummy.com", from_tag="x")
+    assert destinations(inbound) == [f"sip:{site.pbx_address}:5061{parameter}"]
+    assert ";" not in inbound["rtjson"]["routes"][0]["uri"]
+
+    path = f"/1.0/carrier_trunks/{site.trunk['id']}"
+    row = site.client.patch(path, json={"transport": transport}).json()
+    assert row.get("transport") == transport
+    outbound = site.confd.route(source_ip=site.pbx_address, to_uri="sip:0039@foreign.example.com")
+    assert destinations(outbound) == [f"sip:{site.trunk_address}:5060{parameter}"]
