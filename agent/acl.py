@@ -6,6 +6,7 @@ tenant; the token's value is a secret that only the tenant's instances (and the 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ Rules = dict[str, Any]
 
 
 def tenant_rules(tenant: str) -> Rules:
-    """Write the own nodes and services, read those and the servers; nothing else exists."""
+    """Write the own nodes, services, keys, read those and the servers; nothing else exists."""
     own = facts.node_prefix(tenant)
     services = {facts.service_name(tenant, tier): {"policy": "write"} for tier in Tier}
     return {
@@ -33,6 +34,7 @@ def tenant_rules(tenant: str) -> Rules:
         },
         "agent_prefix": {own: {"policy": "write"}},
         "service": services | {facts.CONSUL_SERVER: {"policy": "read"}},
+        "key_prefix": {facts.key_prefix(tenant): {"policy": "write"}},
     }
 
 
@@ -105,11 +107,15 @@ class AccessControl:
         self._ensure(f"tenant-{tenant}", rules, token)
 
     def _ensure(self, policy: str, rules: Rules, secret_id: str) -> None:
-        """A policy of that name, and the token with it."""
+        """A policy of that name with these rules, and the token with it."""
         acl = self._api.acl
-        if policy not in {found["Name"] for found in acl.policy.list()}:
+        known = {found["Name"]: found["ID"] for found in acl.policy.list()}
+        if policy not in known:
             acl.policy.create(policy, rules=rules)
             log.info("policy made", policy=policy)
+        elif json.loads(acl.policy.read(known[policy])["Rules"]) != rules:
+            acl.policy.update(known[policy], policy, rules=rules)
+            log.info("policy changed", policy=policy)
         if accessor(secret_id) not in {found["AccessorID"] for found in acl.token.list()}:
             acl.token.create(
                 accessor_id=accessor(secret_id),

@@ -30,6 +30,8 @@ from agent.local_consul import LocalConsul
 from agent.probes import ProbeFailed
 from agent.registrations import Registrations
 from agent.selfcheck import SelfCheck
+from agent.sources import Sources
+from settings.facts import TAG_TENANT, sources_key
 
 TICK_S = 2.0
 WATCH_S = 1.0  # a router must have left every list 5 s after the group's wish
@@ -39,7 +41,7 @@ SELF_CHECK_INTERVAL_S = 10.0
 PEERS_INTERVAL_S = 5.0
 POOL_INTERVAL_S = 60.0
 SERVER_INTERVAL_S = 5.0
-REGISTRATIONS_INTERVAL_S = 5.0
+CONFD_INTERVAL_S = 5.0  # of the routers' questions to router-confd about more than calls
 LIFECYCLE = "autoscaling/target-lifecycle-state"
 SPOT = "spot/instance-action"
 PURCHASE = "instance-life-cycle"
@@ -59,9 +61,8 @@ class Daemon:
         self._renewed = False
         self._pool_changed = False
         self._draining = False
-        self._registrations = Registrations(
-            str(facts.private_ip), lambda: plane.of(consul, config.tags)
-        )
+        own = str(facts.private_ip)
+        self._registrations = Registrations(own, lambda: plane.of(consul, config.tags))
 
     def run(self) -> None:
         """Serve until the group wants the instance to stop; serve on while it drains."""
@@ -104,7 +105,8 @@ class Daemon:
         if kind.carries_calls:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
         if kind is Kind.ROUTER:
-            steps.append(Every(REGISTRATIONS_INTERVAL_S, self._registrations.run))
+            steps.append(Every(CONFD_INTERVAL_S, self._registrations.run))
+            steps.append(Every(CONFD_INTERVAL_S, self._sources().run))
         if kind is Kind.SBC:
             steps.append(Every(CREDENTIALS_INTERVAL_S, self._certificate))
             steps.append(Every(POOL_INTERVAL_S, self._pool))
@@ -214,6 +216,15 @@ class Daemon:
             self._pool_changed = False
         except kamcmd.RpcFailed as error:
             log.warning("addresses of the tier not reloaded", error=error)
+
+    def _sources(self) -> Sources:
+        tags = self._config.tags
+        return Sources(
+            str(self._facts.private_ip),
+            sources_key(tags[TAG_TENANT]),
+            lambda: plane.of(self._consul, tags),
+            self._consul,
+        )
 
     def _lead(self) -> None:
         """What one of the Consul servers does for all: their leader."""

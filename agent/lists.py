@@ -87,6 +87,11 @@ def check_leaving(text: str) -> None:
     check_table(text, _HTABLE, least=0)
 
 
+def check_sources(text: str) -> None:
+    """Nobody at all means that the SBCs do without the list."""
+    check_table(text, _HTABLE, least=0)
+
+
 def check_dmq(text: str) -> None:
     """At least one peer; the own address may be among them."""
     lines = _lines(text)
@@ -97,6 +102,7 @@ def check_dmq(text: str) -> None:
 
 LISTS: dict[str, ListKind] = {
     "leaving": ListKind(check_leaving, _by("htable.reload", "leaving")),
+    "sources": ListKind(check_sources, _by("htable.reload", "sources")),
     "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload")),
     "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
     "router-confd": ListKind(check_confd, _by("htable.reload", "confd")),

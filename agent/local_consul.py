@@ -46,6 +46,17 @@ class LocalConsul:
             _, found = self.api.health.service(service, passing=True, consistency="stale")
         return [entry["Service"] for entry in found]
 
+    def get(self, key: str) -> str | None:
+        """Value of a key; None when there is none."""
+        with one_line(key):
+            _, found = self.api.kv.get(key, consistency="stale")
+        return None if found is None or found["Value"] is None else found["Value"].decode()
+
+    def put(self, key: str, value: str) -> None:
+        """Set a key."""
+        with one_line(key):
+            self.api.kv.put(key, value)
+
     def registered(self) -> bool:
         """True when the agent knows the own service."""
         with one_line("services"):

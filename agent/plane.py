@@ -1,15 +1,30 @@
-"""The tenant's SIP plane, as Consul knows it."""
+"""The tenant's SIP plane, as Consul knows it, and who of it does what is done once."""
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from agent.local_consul import LocalConsul
-from agent.registrations import Plane, Sbc
 from settings import facts
 from settings.facts import Tier
+
+
+class Sbc(NamedTuple):
+    """Where a registration goes out, and where the carrier's calls come in."""
+
+    private: str
+    public: str
+
+
+class Plane(NamedTuple):
+    """Addresses of the tenant's instances that pass their checks."""
+
+    routers: frozenset[str]
+    sbcs: frozenset[Sbc]
+    confds: tuple[str, ...]  # `http://ADDRESS:PORT`, the first is asked first
 
 
 def of(consul: LocalConsul, tags: Mapping[str, str]) -> Plane:
@@ -29,3 +44,8 @@ def of(consul: LocalConsul, tags: Mapping[str, str]) -> Plane:
         ),
         confds=tuple(confds),
     )
+
+
+def highest(task: str, candidates: Iterable[str]) -> str:
+    """Rendezvous hashing: all agree on who has the task; when one goes, only its tasks move."""
+    return max(candidates, key=lambda c: hashlib.sha256(f"{task}|{c}".encode()).digest())

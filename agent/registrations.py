@@ -7,7 +7,6 @@ Contact is the public address of an SBC, chosen in the same way: there the carri
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import requests
 from agent import kamcmd, log, paths
 from agent.errors import AgentError
 from agent.kamcmd import RpcFailed
+from agent.plane import Plane, highest
 from agent.write import write_newer
 from settings import facts
 
@@ -27,21 +27,6 @@ TIMEOUT_S = 2.0
 _FIELD = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
 _REGISTRAR = re.compile(r"sip:(?P<host>[0-9A-Za-z.:\[\]_-]+)(?P<parameters>(;[0-9A-Za-z._~=-]+)*)")
 Rpc = Callable[..., str]
-
-
-class Sbc(NamedTuple):
-    """Where a registration goes out, and where the carrier's calls come in."""
-
-    private: str
-    public: str
-
-
-class Plane(NamedTuple):
-    """Addresses of the tenant's instances that pass their checks."""
-
-    routers: frozenset[str]
-    sbcs: frozenset[Sbc]
-    confds: tuple[str, ...]  # `http://ADDRESS:PORT`, the first is asked first
 
 
 class Table(NamedTuple):
@@ -84,9 +69,9 @@ def own_share(table: Table, own: str, plane: Plane) -> Table:
     rows = {}
     for trunk, row in table.rows.items():
         registrar = _REGISTRAR.fullmatch(_unescape(row[proxy]))
-        if registrar is None or _highest(trunk, plane.routers) != own:
+        if registrar is None or highest(trunk, plane.routers) != own:
             continue
-        public = _highest(trunk, (sbc.public for sbc in plane.sbcs))
+        public = highest(trunk, (sbc.public for sbc in plane.sbcs))
         sbc = next(sbc for sbc in plane.sbcs if sbc.public == public)
         fields = list(row)
         fields[proxy] = _escape(f"sip:{sbc.private}:{facts.SIP_INTERNAL_PORT}")
@@ -186,11 +171,6 @@ class Registrations:
             return parse(self._file.read_text(encoding="utf-8")).rows
         except (OSError, AgentError):
             return ()
-
-
-def _highest(trunk: str, candidates: Iterable[str]) -> str:
-    """Rendezvous hashing: when a candidate goes, only its trunks move."""
-    return max(candidates, key=lambda c: hashlib.sha256(f"{trunk}|{c}".encode()).digest())
 
 
 def _escape(value: str) -> str:

@@ -72,6 +72,7 @@ class KamailioContext:
     rtp_service: str
     confd_service: str
     confd_port: int
+    sources_key: str  # in Consul
 
     @classmethod
     def of(cls, deployment: Deployment, tenant: Tenant, tier: Tier) -> KamailioContext:
@@ -108,4 +109,5 @@ class KamailioContext:
             rtp_service=facts.service_name(tenant.name, Tier.RTP),
             confd_service=facts.service_name(tenant.name, Tier.CONFD),
             confd_port=facts.CONFD_KAMAILIO_PORT,
+            sources_key=facts.sources_key(tenant.name),
         )

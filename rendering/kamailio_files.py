@@ -13,7 +13,7 @@ from settings.models import Deployment, Tenant
 # Lists that consul-template renders from the catalogue and `c4-agent apply` hands to Kamailio.
 LISTS: Final[dict[Tier, tuple[str, ...]]] = {
     # A router that leaves is known as such before it leaves the dispatcher's list.
-    Tier.SBC: ("leaving", "dispatcher.list", "dmq"),
+    Tier.SBC: ("leaving", "dispatcher.list", "dmq", "sources"),
     Tier.ROUTER: ("rtpengine", "router-confd", "dmq"),
 }
 # What Kamailio finds at its first start, before any list was rendered: empty tables.
@@ -22,7 +22,7 @@ _HTABLE = (
     "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)\n"
 )
 _VERSIONS = "id(int,auto) table_name(string) table_version(int)\n"
-_SBC_VERSIONS = f"{_VERSIONS}0:domain:2\n1:domain_attrs:1\n2:leaving:2\n"
+_SBC_VERSIONS = f"{_VERSIONS}0:domain:2\n1:domain_attrs:1\n2:leaving:2\n3:sources:2\n"
 _ROUTER_VERSIONS = f"{_VERSIONS}0:rtpengine:1\n1:router-confd:2\n2:uacreg:5\n"
 # What the agent fills with registrations at carriers, passwords and all.
 _UACREG = (
@@ -36,6 +36,7 @@ INITIAL: Final[dict[Tier, dict[str, str]]] = {
     # The table `domain` itself comes from the agent: the tier's public addresses.
     Tier.SBC: {
         "leaving": _HTABLE,
+        "sources": _HTABLE,
         "dispatcher.list": "# no router is known yet\n",
         "version": _SBC_VERSIONS,
         "domain_attrs": _ATTRIBUTES,

@@ -105,6 +105,16 @@ def node_prefix(owner: str) -> str:
     return f"{owner}--"
 
 
+def sources_key(tenant: str) -> str:
+    """Key in Consul under which a router's agent tells the SBCs who may call: `c4/acme/sources`."""
+    return f"{key_prefix(tenant)}sources"
+
+
+def key_prefix(tenant: str) -> str:
+    """Prefix of a tenant's keys in Consul, part of no other's: `c4/acme/`."""
+    return f"c4/{tenant}/"
+
+
 def record_route_name(tenant: str, tier: Tier) -> str:
     """Logical host of a tier in Record-Route headers, e.g. `router.acme.c4.internal`.
 

@@ -15,6 +15,7 @@ from consul.exceptions import ACLPermissionDenied, ConsulException
 from agent import acl, server
 from agent.acl import AccessControl
 from agent.local_consul import LocalConsul
+from settings import facts
 from tests.agent.consul_server import MANAGEMENT, Server, consul_server
 
 DEPLOYMENT = "demo"
@@ -99,6 +100,32 @@ def test_a_tenant_does_not_see_another(consul: Server, tokens: dict[str, str]) -
     assert "acme-2-sbc" not in own
     _, found = consul.api(tokens["acme"]).health.service("acme-2-sbc")
     assert found == []
+
+
+def test_a_tenant_has_its_own_keys_only(consul: Server, tokens: dict[str, str]) -> None:
+    api = {tenant: consul.api(token).kv for tenant, token in tokens.items()}
+    for tenant, other in (("acme", "acme-2"), ("acme-2", "acme")):
+        key = facts.sources_key(tenant)
+        assert api[tenant].put(key, tenant)
+        for refused in (facts.sources_key(other), "c4/sources", "sources"):
+            with pytest.raises(ACLPermissionDenied):
+                api[tenant].put(refused, "x")
+        local = LocalConsul(consul.http_port, f"{tenant}-router", tokens[tenant])
+        assert local.get(key) == tenant
+        assert local.get(facts.key_prefix(tenant) + "absent") is None
+
+
+def test_a_policy_of_an_older_version_gets_the_rules_of_this_one(
+    consul: Server, client: Any, tokens: dict[str, str]
+) -> None:
+    policy = consul.api().acl.policy
+    (found,) = (p for p in policy.list() if p["Name"] == "tenant-acme")
+    policy.update(found["ID"], "tenant-acme", rules={"node_prefix": {"": {"policy": "read"}}})
+    kv = consul.api(tokens["acme"]).kv
+    with pytest.raises(ACLPermissionDenied):
+        kv.put(facts.sources_key("acme"), "x")
+    _control(consul, client).reconcile()
+    assert kv.put(facts.sources_key("acme"), "x")
 
 
 def test_a_tenant_cannot_touch_another_tenants_node(consul: Server, tokens: dict[str, str]) -> None:

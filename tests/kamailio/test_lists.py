@@ -169,3 +169,14 @@ def test_dmq_list_has_every_living_node_of_the_tier(catalogue: Catalogue) -> Non
     catalogue.service("acme-sbc", "10.40.5.4", 5070, maintenance=True)
     catalogue.service("acme-sbc", "10.40.10.4", 5070, status="critical")
     assert catalogue.render(Tier.SBC, "dmq") == ["sip:10.40.0.4:5090", "sip:10.40.5.4:5090"]
+
+
+def test_sources_list_is_what_a_router_published(catalogue: Catalogue) -> None:
+    assert len(catalogue.render(Tier.SBC, "sources")) == 1  # none yet: the line of columns
+    value = {"until": "1790000300", "addresses": ["198.51.100.10", "198.51.100.20"]}
+    catalogue.curl("/v1/kv/c4/acme/sources", value)
+    assert catalogue.render(Tier.SBC, "sources")[1:] == [
+        "0:until:0:0:1790000300:0", "1:198.51.100.10:0:0:1:0", "2:198.51.100.20:0:0:1:0",
+    ]  # fmt: skip
+    catalogue.curl("/v1/kv/c4/acme/sources", value | {"addresses": []})
+    assert len(catalogue.render(Tier.SBC, "sources")) == 1

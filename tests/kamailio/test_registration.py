@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.registrations import Plane, Registrations, Sbc, parse
+from agent.plane import Plane, Sbc
+from agent.registrations import Registrations, parse
 from router_confd.uacreg import COLUMNS
 from settings.facts import CONFD_KAMAILIO_PORT
 from tests.kamailio.cluster import CALLEE, CONFDS, ROUTERS, SBCS, Cluster, wait_until

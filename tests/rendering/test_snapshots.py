@@ -10,7 +10,7 @@ from rendering.kamailio_files import kamailio_files
 from rendering.user_data import UserData
 from settings import Deployment
 from settings.facts import Tier
-from settings.models import DispatchAlgorithm
+from settings.models import DispatchAlgorithm, Limits
 
 
 def test_every_file_of_every_role_is_as_recorded(
@@ -30,7 +30,9 @@ def test_every_option_of_kamailio_is_as_recorded(
         "tls_verify": False,
         "dispatch": DispatchAlgorithm.CALL_LOAD,
     }
-    changed = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
+    limits = Limits(tenant_calls=500, tenant_calls_per_s=50, trunk_calls=100, pbx_calls_per_s=9)
+    sip = tenant.sip.model_copy(update=options)
+    changed = tenant.model_copy(update={"sip": sip, "limits": limits})
     files = kamailio_files(deployment, changed, tier)
     matches_snapshot(
         f"{tier}-options",
