@@ -34,3 +34,10 @@ template {
   perms       = 0644
   command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "leaving"]
 }
+
+template {
+  source      = "/etc/c4/lists/sources.ctmpl"
+  destination = "/run/c4/rendered/sources"
+  perms       = 0644
+  command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "sources"]
+}
