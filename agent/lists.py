@@ -102,9 +102,9 @@ def check_dmq(text: str) -> None:
 
 LISTS: dict[str, ListKind] = {
     "leaving": ListKind(check_leaving, _by("htable.reload", "leaving")),
-    "sources": ListKind(check_sources, _by("htable.reload", "sources")),
     "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload")),
     "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
     "router-confd": ListKind(check_confd, _by("htable.reload", "confd")),
     "dmq": ListKind(check_dmq, lambda text, rpc: dmq.set_peers(_lines(text), rpc)),
+    "sources": ListKind(check_sources, _by("htable.reload", "sources")),
 }
