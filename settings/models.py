@@ -286,6 +286,12 @@ class Sip(Model):
     connections_per_source: int = Field(
         default=64, ge=1, le=65535, description="TCP and TLS connections that one address may open"
     )
+    stranger_idle_s: int = Field(
+        default=30,
+        ge=5,
+        le=3600,
+        description="the same as `connection_idle_s` for a source without accepted calls, s",
+    )
     connection_idle_s: int = Field(
         default=3600,
         ge=30,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,13 +20,20 @@ from settings import load
 from settings.facts import SIP_PORT, SIPS_PORT
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.confd_stub import answer
-from tests.kamailio.sip import Agent, Call, sdp
+from tests.kamailio.sip import Agent, Call, TcpAgent, sdp
 
 pytestmark = pytest.mark.sip
 TRANSPORTS = ["udp", "tcp", "tls"]
 SBC1 = "203.0.113.11"
 RINGING_S = 10
+STRANGER_IDLE_S = 5
 PORTS = {"udp": 5060, "tcp": 5062, "tls": 5061}  # of the callee
+
+OPTIONS = (
+    b"OPTIONS sip:203.0.113.11 SIP/2.0\r\nVia: SIP/2.0/TCP 198.51.100.68:5060;branch=z9hG4bK-o\r\n"
+    b"From: <sip:o@198.51.100.68>;tag=o\r\nTo: <sip:203.0.113.11>\r\nCall-ID: o@198.51.100.68\r\n"
+    b"CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
 
 matrix = pytest.mark.parametrize(
     ("near", "far"), [(near, far) for near in TRANSPORTS for far in TRANSPORTS]
@@ -40,6 +49,7 @@ def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
         tls_authorities=authority.certificate,
         ringing_timeout_s=RINGING_S,
         connections_per_source=16,
+        stranger_idle_s=STRANGER_IDLE_S,
     )
     with cluster(image_root, deployment, authority=authority) as made:
         yield made
@@ -188,6 +198,20 @@ def test_outbound_call_with_digest(plane: Cluster, near: str, far: str) -> None:
 
 
 # --- TLS ---------------------------------------------------------------------------------------
+
+
+def test_sips_is_taken_as_tls_on_this_hop(plane: Cluster) -> None:
+    """What the SBC itself writes is `sip:` with transport=tls."""
+    caller, callee = caller_by(plane, "tls"), callee_by(plane, "tls")
+    call = caller.call(sbc("tls"))
+    call.target, call.contact = f"sips:100@{SBC1}:{SIPS_PORT}", f"<sips:ua@{CALLER}:5061>"
+    assert call.invite().status == 200
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed")
+    assert call.target.startswith("sip:")
+    assert other.bye().status == 200
+    assert [m.method for m in call.requests] == ["BYE"]
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
@@ -367,6 +391,71 @@ def test_half_a_message_does_not_keep_a_connection(plane: Cluster) -> None:
     sock.sendall(b"OPTIONS sip:100@203.0.113.11 SIP/2.0\r\nVia: ")
     wait_until(lambda: closed(sock), 30, "slow connection stays")
     sock.close()
+
+
+@pytest.mark.parametrize("data", [b"", OPTIONS], ids=["silent", "one request"])
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_strangers_connection_does_not_stay(plane: Cluster, transport: str, data: bytes) -> None:
+    sock = plane.connection("198.51.100.68", sbc(transport))
+    if transport == "tls" and data:
+        sock = plane.trust().wrap_socket(sock, server_hostname=SBC1)
+    sock.sendall(data)
+    if data:
+        assert sock.recv(4096).startswith(b"SIP/2.0 200")
+    assert wait_until(lambda: closed(sock), 30, "connection stays") > (4 if data else 1)
+    sock.close()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_connection_of_a_call_stays(plane: Cluster, transport: str) -> None:
+    """From the first ringing on, though the caller was a stranger and says nothing."""
+    caller, callee = caller_by(plane, transport, "198.51.100.69"), callee_by(plane, "udp")
+    callee.ring_s = RINGING_S - 1.0
+    call = caller.call(sbc(transport))
+    call.contact = f"<sip:ua@192.168.1.20:5061;transport={transport}>"
+    assert call.invite(timeout=12).status == 200
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed")
+    for node in plane.tier("sbc"):  # as after an hour
+        node.rpc("htable.flush", "known")
+    assert call.request("INFO").status == 200
+    time.sleep(3 * STRANGER_IDLE_S)
+    assert other.bye().status == 200
+    assert isinstance(caller, TcpAgent)
+    assert not caller.connection.closed
+
+
+def test_certificates_change_while_clients_come_and_calls_run(plane: Cluster) -> None:
+    """Kamailio's documentation warns of reloads under load: nothing may fail, nothing may crash."""
+    node, callee = plane.nodes["sbc1"], callee_by(plane, "tls")
+    process, stop = node.process, threading.Event()
+    addresses = [f"198.51.100.{80 + number}" for number in range(3)]
+    for address in addresses:
+        plane.ua(address)  # makes the host
+
+    def come_and_go(address: str) -> int:
+        calls = 0
+        while not stop.is_set():
+            agent = caller_by(plane, "tls", address)
+            call, _ = established(agent, callee, "tls")
+            assert call.bye().status == 200
+            agent.close()
+            calls += 1
+        return calls
+
+    with ThreadPoolExecutor() as pool:
+        clients = [pool.submit(come_and_go, address) for address in addresses]
+        try:
+            for _ in range(20):
+                node.install(plane.certificate_of(SBC1))
+                assert "reloaded" in node.rpc(sbc_tls.RELOAD)
+                time.sleep(0.2)
+        finally:
+            stop.set()
+        assert all(client.result(20) > 5 for client in clients)
+    assert node.process is process and process.poll() is None
+    assert node.logged("BUG") == node.logged("signal 11") == 0
 
 
 def closed(sock: socket.socket) -> bool:
