@@ -454,7 +454,9 @@ def test_certificates_change_while_clients_come_and_calls_run(plane: Cluster) ->
         finally:
             stop.set()
         assert all(client.result(20) > 5 for client in clients)
-    assert node.process is process and process.poll() is None
+    assert process is not None
+    assert node.process is process
+    assert process.poll() is None
     assert node.logged("BUG") == node.logged("signal 11") == 0
 
 
