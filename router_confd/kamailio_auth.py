@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Protocol
 
 from router_confd.crypto import Vault, verify_password
 from router_confd.directory.rows import Ipbx
@@ -13,7 +14,18 @@ from router_confd.schemas.kamailio import AuthReply, AuthRequest
 REFUSED = AuthReply()
 
 
-def authenticate(directory: Directory, vault: Vault, request: AuthRequest) -> AuthReply:
+class Caller(Protocol):
+    """What tells who calls: a question for authentication, or for a route."""
+
+    @property
+    def source_ip(self) -> str | None: ...
+    @property
+    def domain(self) -> str | None: ...
+    @property
+    def username(self) -> str | None: ...
+
+
+def authenticate(directory: Directory, vault: Vault, request: Caller) -> AuthReply:
     """The decision without a password in the request, which is how Kamailio asks."""
     for ipbx in _candidates(directory, request):
         return _ipbx_reply(directory, vault, ipbx)
@@ -34,7 +46,7 @@ async def authenticate_with_password(
     return _trunk_reply(directory, request)
 
 
-def _candidates(directory: Directory, request: AuthRequest) -> Iterable[Ipbx]:
+def _candidates(directory: Directory, request: Caller) -> Iterable[Ipbx]:
     """PBXs that the request may come from, lowest id first.
 
     Unlike the old service, a PBX without an address is not every address: it must be known by
@@ -75,7 +87,7 @@ def _ipbx_reply(directory: Directory, vault: Vault, ipbx: Ipbx) -> AuthReply:
     )
 
 
-def _trunk_reply(directory: Directory, request: AuthRequest) -> AuthReply:
+def _trunk_reply(directory: Directory, request: Caller) -> AuthReply:
     if request.source_ip:
         for trunk in directory.trunks_by_address[canonical(request.source_ip)]:
             return AuthReply(success=True, tenant_uuid=trunk.tenant_uuid, carrier_trunk_id=trunk.id)

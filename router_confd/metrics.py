@@ -12,6 +12,7 @@ _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0
 routing_total = Counter(
     "router_confd_routing", "Routing questions by outcome: routed, unknown, refused", ["outcome"]
 )
+routed = {outcome: routing_total.labels(outcome) for outcome in ("routed", "unknown", "refused")}
 routing_seconds = Histogram(
     "router_confd_routing_seconds", "Time to decide a route, seconds", buckets=_BUCKETS
 )

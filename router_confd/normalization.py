@@ -17,7 +17,7 @@ _NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
 
 def clean(number: str) -> str:
     """The number without everything that is no ASCII letter or digit."""
-    return _NOT_ALNUM.sub("", number)
+    return number if number.isascii() and number.isalnum() else _NOT_ALNUM.sub("", number)
 
 
 class Normalizer:

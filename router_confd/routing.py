@@ -96,7 +96,7 @@ def _take_apart(
     target = called or to
     caller_number = normalizer.to_e164(caller.user, profile)
     to_number = normalizer.to_e164(to.user, profile)
-    target_number = to_number if target is to else normalizer.to_e164(target.user, profile)
+    target_number = to_number if target == to else normalizer.to_e164(target.user, profile)
     return _Call(request, caller, to, target, caller_number, to_number, target_number)
 
 

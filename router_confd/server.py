@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from router_confd import internal_api, management_api, migrate
 from router_confd.config import Listen
+from router_confd.fast_lane import FastLane
 from router_confd.service import Service
 
 GRACE = 5  # seconds for requests under way at the end
@@ -29,7 +30,7 @@ class _Listener(uvicorn.Server):
         yield
 
 
-def listener(app: FastAPI, listen: Listen, **tls: str) -> uvicorn.Server:
+def listener(app: FastAPI | FastLane, listen: Listen, **tls: str) -> uvicorn.Server:
     """A server for `app`, not yet started."""
     return _Listener(
         uvicorn.Config(
@@ -59,7 +60,7 @@ async def run(service: Service) -> None:
         tls["ssl_certfile"] = str(settings.api_tls_cert)
         tls["ssl_keyfile"] = str(settings.api_tls_key)
     servers = [
-        listener(internal_api.app(service), settings.kamailio_listen),
+        listener(internal_api.fast(internal_api.app(service), service), settings.kamailio_listen),
         listener(management_api.app(service), settings.api_listen, **tls),
     ]
     loop = asyncio.get_running_loop()

@@ -40,7 +40,7 @@ def parse(text: str) -> Uri:
 
 def printable(text: str) -> str:
     """The text without control characters, so that it cannot start a header of its own."""
-    return _CONTROL.sub("", text)
+    return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def host(text: str) -> str:
