@@ -1,5 +1,8 @@
 """Lookups per second and latency of router-confd, beside the floor measured in the same run.
 
+The floor is an endpoint of the same application that answers a constant. Beneath it, for
+comparison, the same constant past FastAPI, as routing questions are answered.
+
     python -m bench.router_confd [--tenants 1000] [--trunks 10000] [--dids 1000000] [--seconds 10]
 
 Needs the PostgreSQL server programs and `wrk`. Everything is on loopback and removed at the end.
@@ -192,7 +195,8 @@ def main(
             pass  # makes the tables
         server.sql(SEED.format(**vars(full)), "bench")
         base = f"http://127.0.0.1:{instance.internal_port}"
-        lookup, floor = f"{base}/1.0/kamailio/routing", f"{base}/floor"
+        lookup = f"{base}/1.0/kamailio/routing"
+        floor, bare = f"{base}/floor", f"{base}/bare"
 
         server.sql(SEED_DIDS.format(**vars(few)), "bench")
         with serving(instance) as (pid, _):
@@ -212,12 +216,13 @@ def main(
             ratio, best_floor, best = sorted(
                 ((b.rate / a.rate, a, b) for a, b in rounds), key=lambda r: r[0]
             )[1]
+            bottom = load(pid, bare, full, seconds)
             paced = load(pid, lookup, full, seconds, rate=LOAD * best.rate)
             idle = load(pid, floor, full, seconds, rate=LOAD * best.rate)
             _all_routed(base)
             _spot_check(lookup)
     independence = small.cpu / best.cpu
-    _report(full, best_floor, best, ratio, paced, idle, independence, start, memory)
+    _report(full, best_floor, bottom, best, ratio, paced, idle, independence, start, memory)
     if check and (ratio < RATIO_AIM or paced.p99 > P99_AIM or independence < DID_AIM):
         raise typer.Exit(1)
 
@@ -239,9 +244,8 @@ def _spot_check(url: str) -> None:
 
 
 def _report(
-    size: Size, floor: Result, found: Result, ratio: float, paced: Result, idle: Result,
-    independence: float,
-    start: float, memory: float,
+    size: Size, floor: Result, bare: Result, found: Result, ratio: float, paced: Result,
+    idle: Result, independence: float, start: float, memory: float,
 ) -> None:  # fmt: skip
     table = Table(
         title=f"{size.tenants:,} tenants, {size.tenants * size.trunks:,} trunks,"
@@ -252,9 +256,12 @@ def _report(
     table.add_row(
         "floor: the same server, a constant", f"{floor.rate:,.0f}/s, {floor.cpu:.0f} µs each", ""
     )
+    below = f"{bare.rate:,.0f}/s, {bare.cpu:.0f} µs each"
+    table.add_row("the same constant past FastAPI", below, "")
     table.add_row("lookups", f"{found.rate:,.0f}/s, {found.cpu:.0f} µs each", "")
     table.add_row("ratio (median of three rounds)", f"{ratio:.2f}", f">= {RATIO_AIM}")
     table.add_row("ratio by processor time", f"{floor.cpu / found.cpu:.2f}", "")
+    table.add_row("the same, to the constant past FastAPI", f"{bare.cpu / found.cpu:.2f}", "")
     offered = f"p99 at {LOAD:.0%} load ({paced.rate:,.0f}/s)"
     table.add_row(offered, f"{paced.p99:.1f} ms", f"< {P99_AIM:.0f} ms")
     table.add_row("p99 of the floor at the same load", f"{idle.p99:.1f} ms", "")

@@ -8,8 +8,10 @@ from router_confd.directory.rows import Ipbx, Trunk
 
 def towards_ipbx(vault: Vault, ipbx: Ipbx) -> dict[str, str]:
     """User, realm and HA1; empty when the PBX lacks one of them. Its password is not stored."""
+    if not (ipbx.username and ipbx.realm and ipbx.realm_ha1):
+        return {}
     secret = vault.open(ipbx.realm_ha1, ipbx.tenant_uuid)
-    if not (ipbx.username and ipbx.realm and secret):
+    if not secret:
         return {}
     return {"auth_username": ipbx.username, "auth_ha1": secret, "realm": ipbx.realm}
 

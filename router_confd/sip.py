@@ -14,6 +14,8 @@ _URI = re.compile(
     (?:[;?>].*)?""",
     re.VERBOSE | re.DOTALL,
 )
+# What nearly every URI looks like, for a quick start.
+_PLAIN = re.compile(r"(sips?:)([^@<>:;\x00-\x1f\x7f]*)@([A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -31,6 +33,8 @@ NOTHING = Uri("", "", "", "")
 
 def parse(text: str) -> Uri:
     """Split a URI: `sip:3904@dom:5060` -> `sip:`, `3904`, `dom`, `:5060`."""
+    if plain := _PLAIN.fullmatch(text):
+        return Uri(*plain.groups(""))
     match = _URI.fullmatch(printable(text))
     if match is None:
         return NOTHING

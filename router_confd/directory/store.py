@@ -20,9 +20,13 @@ from router_confd.directory.rows import (
 from router_confd.directory.tables import Table
 
 
-@lru_cache(maxsize=65_536)
 def canonical(address: str) -> str:
-    """One spelling per IP address (IPv6 has many); other text unchanged."""
+    """One spelling per IP address (IPv6 has many, IPv4 only one); other text unchanged."""
+    return _canonical_ipv6(address) if ":" in address else address
+
+
+@lru_cache(maxsize=65_536)
+def _canonical_ipv6(address: str) -> str:
     try:
         return str(ipaddress.ip_address(address))
     except ValueError:
