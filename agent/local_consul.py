@@ -42,14 +42,13 @@ class LocalConsul:
     def instances(self, service: str) -> list[dict[str, Any]]:
         """Instances of a service that pass their checks: `Address`, `Port`, `Meta`."""
         with one_line(service):
-            # Any server may answer: the own agent's view is needed while there is no leader, too.
-            _, found = self.api.health.service(service, passing=True, consistency="stale")
+            _, found = self.api.health.service(service, passing=True)
         return [entry["Service"] for entry in found]
 
     def get(self, key: str) -> str | None:
         """Value of a key; None when there is none."""
         with one_line(key):
-            _, found = self.api.kv.get(key, consistency="stale")
+            _, found = self.api.kv.get(key)
         return None if found is None or found["Value"] is None else found["Value"].decode()
 
     def put(self, key: str, value: str) -> None:

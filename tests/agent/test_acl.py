@@ -12,9 +12,10 @@ import pytest
 import requests
 from consul.exceptions import ACLPermissionDenied, ConsulException
 
-from agent import acl, server
+from agent import acl, plane, server
 from agent.acl import AccessControl
 from agent.local_consul import LocalConsul
+from agent.plane import Plane, Sbc
 from settings import facts
 from tests.agent.consul_server import MANAGEMENT, Server, consul_server
 
@@ -113,6 +114,32 @@ def test_a_tenant_has_its_own_keys_only(consul: Server, tokens: dict[str, str]) 
         local = LocalConsul(consul.http_port, f"{tenant}-router", tokens[tenant])
         assert local.get(key) == tenant
         assert local.get(facts.key_prefix(tenant) + "absent") is None
+
+
+def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str, str]) -> None:
+    def register(service: str, address: str, status: str, **meta: str) -> None:
+        found: Any = {"Service": service, "Address": address, "Port": 9600, "Meta": meta}
+        node: Any = {"Node": f"acme-2--i-{address.replace('.', '')}", "Address": address}
+        check = {"Node": node["Node"], "Name": "c4", "Status": status, "ServiceID": service}
+        answer = requests.put(
+            f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
+            json=node | {"Service": found, "Check": check},
+            headers={"X-Consul-Token": tokens["acme-2"]},
+            timeout=5,
+        )
+        assert answer.ok, answer.text
+
+    register("acme-2-router", "10.40.64.1", "passing")
+    register("acme-2-router", "10.40.64.2", "critical")
+    register("acme-2-sbc", "10.40.0.1", "passing", public_ip="203.0.113.1")
+    register("acme-2-sbc", "10.40.0.2", "critical", public_ip="203.0.113.2")
+    register("acme-2-router-confd", "10.40.64.3", "passing")
+    local = LocalConsul(consul.http_port, "acme-2-router", tokens["acme-2"])
+    assert plane.of(local, {facts.TAG_TENANT: "acme-2"}) == Plane(
+        frozenset({"10.40.64.1"}),
+        frozenset({Sbc("10.40.0.1", "203.0.113.1")}),
+        ("http://10.40.64.3:9600",),
+    )
 
 
 def test_a_policy_of_an_older_version_gets_the_rules_of_this_one(

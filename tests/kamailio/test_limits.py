@@ -298,6 +298,26 @@ def test_calls_that_come_at_once(plane: Cluster, caller: Agent, callee: Agent) -
     wait_until(lambda: all(counted(r) == 0 for r in plane.tier("rtr")), 3, "released")
 
 
+def test_router_that_took_few_knows_that_another_filled_the_limit(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    most = 6 * plane.tenant.router.max  # far below it, a router need not count every call
+    limit(plane, most)
+    sbcs, routers = plane.tier("sbc"), plane.tier("rtr")
+    try:
+        for sbc, router in zip(sbcs, routers, strict=True):
+            plane.apply_dispatcher(sbc, [router.address])
+        calls = [established(caller, callee, SBC2)[0]]
+        calls += [established(caller, callee, SBC1)[0] for _ in range(most - 1)]
+        assert all(refused(caller.call(sbc).invite()) for sbc in (SBC2, SBC1))
+        assert {counted(router) for router in routers} == {most}
+        for call in calls:
+            assert call.bye().status == 200
+    finally:
+        plane.apply_lists()
+        plane.settle()
+
+
 @pytest.mark.parametrize("numbers", [(5,), (0, 5), (0, 0, 5)], ids=["tenant", "source", "route"])
 def test_calls_per_second(
     plane: Cluster, caller: Agent, callee: Agent, numbers: tuple[int, ...]
