@@ -55,6 +55,7 @@ class KamailioContext:
     workers: int  # processes per UDP socket
     tcp_workers: int
     lookup_workers: int  # processes that ask router-confd
+    vpc: str  # every address inside
     own_network: str  # addresses that peers of the tier may have
     sbc_network: str  # addresses that SBCs may have
     set_new: int  # dispatcher set of routers that take new calls
@@ -92,6 +93,7 @@ class KamailioContext:
             workers=size.workers,
             tcp_workers=max(2, size.workers),
             lookup_workers=max(2, size.workers),
+            vpc=str(deployment.network.cidr),
             own_network=networks[tier.segment],
             sbc_network=networks[Tier.SBC.segment],
             set_new=facts.DISPATCHER_SET_NEW,

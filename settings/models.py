@@ -247,6 +247,9 @@ class Sip(Model):
         le=65000,
         description="largest SIP message accepted from outside, bytes",
     )
+    max_headers: int = Field(
+        default=80, ge=20, le=95, description="header fields accepted in a message from outside"
+    )
     max_forwards: int = Field(default=70, ge=10, le=255, description="limit of Max-Forwards")
     flood_requests: int = Field(
         default=200,
@@ -255,6 +258,13 @@ class Sip(Model):
         description="requests that one unknown source may send per `flood_window_s` before a ban",
     )
     flood_window_s: int = Field(default=2, ge=1, le=60, description="window of flood detection, s")
+    known_s: int = Field(
+        default=86400,
+        ge=3600,
+        le=2_592_000,
+        description="how long a source with an accepted call is no stranger, s; "
+        "longer than `max_call_s`, as only known sources are heard within a call",
+    )
     ban_s: int = Field(default=300, ge=10, le=86400, description="length of a ban, s")
     stranger_calls: int = Field(
         default=20,
