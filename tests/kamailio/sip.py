@@ -16,6 +16,10 @@ from dataclasses import dataclass, field
 
 T1 = 0.5
 _counter = itertools.count(1)
+COMPACT = {
+    "c": "content-type", "f": "from", "i": "call-id", "l": "content-length", "m": "contact",
+    "t": "to", "v": "via",
+}  # fmt: skip
 
 
 @dataclass
@@ -33,9 +37,8 @@ class Message:
         head, _, body = data.decode(errors="replace").partition("\r\n\r\n")
         first, *lines = head.split("\r\n")
         pairs = (line.partition(":") for line in lines if ":" in line)
-        return cls(
-            first, [(k.strip().lower(), v.strip()) for k, _, v in pairs], body, source=source
-        )
+        headers = [(k.strip().lower(), v.strip()) for k, _, v in pairs]
+        return cls(first, [(COMPACT.get(k, k), v) for k, v in headers], body, source=source)
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.headers if key == name.lower()]
