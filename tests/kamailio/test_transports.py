@@ -24,7 +24,7 @@ from tests.kamailio.sip import Agent, Call, TcpAgent, sdp
 
 pytestmark = pytest.mark.sip
 TRANSPORTS = ["udp", "tcp", "tls"]
-SBC1 = "203.0.113.11"
+SBC1, SBC2 = "203.0.113.11", "203.0.113.12"
 RINGING_S = 10
 STRANGER_IDLE_S = 5
 PORTS = {"udp": 5060, "tcp": 5062, "tls": 5061}  # of the callee
@@ -243,6 +243,28 @@ def test_pbx_that_reconnects_gets_the_rest_of_the_call(plane: Cluster, transport
     assert call.requests[-1].method == "BYE"
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_call_goes_on_through_another_sbc(plane: Cluster, transport: str) -> None:
+    """The SBC dies, and with it the connection; both ends turn to the other address."""
+    caller, callee = caller_by(plane, transport), callee_by(plane, "udp")
+    call, other = established(caller, callee, transport)
+    plane.nodes["sbc1"].kill()
+    caller.close()
+    sbc2 = (SBC2, sbc(transport)[1])
+    connect = plane.tls_ua if transport == "tls" else plane.tcp_ua
+    again = connect(CALLER, sbc2)
+    call.agent, call.peer, again.calls[call.call_id] = again, sbc2, call
+    call.contact = f"<{again.contact}>"
+    assert SBC1 in call.routes[0]
+    assert call.request("INVITE", body=sdp(CALLER, 6000)).status == 200
+    call.ack()
+    assert call.target.endswith(f"{SBC2}:{sbc2[1]};transport={transport}")
+    other.peer = (SBC2, SIP_PORT)
+    assert other.request("INFO").status == 200
+    assert other.bye().status == 200
+    assert call.requests[-1].method == "BYE"
+
+
 def test_lost_connection_of_a_pbx_behind_nat_is_said_at_once(plane: Cluster) -> None:
     caller, callee = caller_by(plane, "tls"), callee_by(plane, "udp")
     call = caller.call(sbc("tls"))
@@ -251,7 +273,10 @@ def test_lost_connection_of_a_pbx_behind_nat_is_said_at_once(plane: Cluster) -> 
     call.ack()
     other = callee.calls[call.call_id]
     wait_until(lambda: other.state == "confirmed")
+    port, node = caller.address[1], plane.nodes["sbc1"]
+    assert f"src_port: {port}" in node.rpc("tls.list")
     caller.close()
+    wait_until(lambda: f"src_port: {port}" not in node.rpc("tls.list"), what="end of connection")
     result = other.request("INFO")
     assert result.status == 480
     assert result.seconds < 1
