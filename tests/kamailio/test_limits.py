@@ -102,6 +102,23 @@ def test_without_limits_nothing_is_counted(plane: Cluster, caller: Agent, callee
     call.bye()
 
 
+def test_calls_with_the_same_call_id_count_one_by_one(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    limit(plane, 1)
+    call, _ = established(caller, callee)
+    for cseq in (call.cseq, call.cseq + 1):
+        copy = caller.call(SBC1)
+        copy.call_id, copy.local_tag, copy.cseq = call.call_id, call.local_tag, cseq - 1
+        caller.calls[call.call_id] = copy
+        assert refused(copy.invite())
+    caller.calls[call.call_id] = call
+    assert len(callee.seen("INVITE")) == 1
+    assert call.bye().status == 200
+    again, _ = established(caller, callee)
+    assert again.bye().status == 200
+
+
 # --- every end of a call ---------------------------------------------------------------------
 
 
