@@ -77,27 +77,28 @@ def plan(cluster: Cluster, tenant: Tenant) -> Plan:
 def provision(cluster: Cluster, tenant: Tenant) -> str:
     """Create the routing data from inside the cloud; returns what was created."""
     wanted = plan(cluster, tenant)
-    lines = _inside(cluster, "cli.demo.provision", wanted).splitlines()
+    lines = _inside(cluster, ["cli.demo.provision"], wanted).splitlines()
     return f"{len(lines)} objects created or changed" if lines else "all objects were there already"
 
 
-def records(cluster: Cluster, tenant: Tenant) -> list[dict[str, Any]]:
-    """Every call record of the tenant, as the management API shows it."""
+def objects(cluster: Cluster, tenant: Tenant, resource: str) -> list[dict[str, Any]]:
+    """Every object of the tenant under /1.0/`resource`, as the management API shows it."""
+    reach = access(cluster, tenant)
     found: list[dict[str, Any]] = json.loads(
-        _inside(cluster, "cli.demo.records", access(cluster, tenant))
+        _inside(cluster, ["cli.demo.objects", resource], reach)
     )
     return found
 
 
 def record_counts(cluster: Cluster, tenant: Tenant) -> Counter[str]:
     """How many records there are of each call, by Call-ID."""
-    return Counter(record["call_id"] for record in records(cluster, tenant))
+    return Counter(record["call_id"] for record in objects(cluster, tenant, "cdrs"))
 
 
-def _inside(cluster: Cluster, module: str, task: Access) -> str:
-    """Output of a Python module that runs in the cloud's network. Raises `CliError`."""
+def _inside(cluster: Cluster, module: list[str], task: Access) -> str:
+    """Output of a Python module (and its arguments) run in the cloud's network; `CliError`."""
     process = cluster.lab.cloud_popen(
-        [sys.executable, "-m", module],
+        [sys.executable, "-m", *module],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

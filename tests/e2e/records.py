@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from cli.demo.confd import records
+from cli.demo.confd import objects
 from tests.e2e.conftest import World
 
 DELIVERY_LIMIT_S = 25.0  # a router repeats what was not confirmed every 10 s
@@ -17,7 +17,7 @@ def records_by_call(world: World, call_ids: Sequence[str], expected: int) -> dic
     end = time.monotonic() + DELIVERY_LIMIT_S
     while True:
         found: dict[str, list[Any]] = {call_id: [] for call_id in call_ids}
-        for record in records(world.cluster, world.tenant):
+        for record in objects(world.cluster, world.tenant, "cdrs"):
             if record["call_id"] in found:
                 found[record["call_id"]].append(record)
         if sum(map(len, found.values())) >= expected or time.monotonic() > end:

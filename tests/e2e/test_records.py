@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.demo.confd import access
-from cli.demo.internet import ADDRESSES
+from cli.demo.confd import access, objects
+from cli.demo.internet import ADDRESSES, CARRIERS, PBX
 from cli.demo.kinds import BY_DID, UNKNOWN_NUMBER, UNKNOWN_PBX, Kind, Outbound, by_domain
 from cli.sip import messages
 from tests.e2e.conftest import World
@@ -50,6 +50,8 @@ def test_every_call_leaves_one_record_that_tells_what_it_was(world: World) -> No
     assert expected < len(call_ids), "the unknown PBX's leave none"
     found = records_by_call(world, call_ids, expected)
     tenant = access(world.cluster, world.tenant).tenant_uuid
+    trunks = _names(world, "carrier_trunks", "sip_proxy")
+    pbxs = _names(world, "ipbxs", "ip_fqdn")
     for round in rounds:
         for result in round.results:
             invites = {
@@ -69,9 +71,27 @@ def test_every_call_leaves_one_record_that_tells_what_it_was(world: World) -> No
                     assert record["to_uri"] == _uri(invite.header("To")), title
                     start = datetime.fromisoformat(record["call_start"])
                     assert abs(start - began) < timedelta(seconds=30), title
+                    trunk, pbx = _parties(round.kind)
+                    assert trunks.get(record["carrier_trunk_id"]) == trunk, title
+                    assert pbxs.get(record["ipbx_id"]) == pbx, title
                     answered = round.kind.scenario.expect < 300
                     least, most = (HOLD_S - 1, HOLD_S + 2) if answered else (0, 0)
                     assert least <= record["duration"] <= most, (title, record)
+
+
+def _names(world: World, resource: str, address: str) -> dict[int | None, str]:
+    """Hosts outside by the id of their trunk or PBX."""
+    hosts = {value: name for name, value in ADDRESSES.items()}
+    found = objects(world.cluster, world.tenant, resource)
+    return {row["id"]: hosts[row[address]] for row in found}
+
+
+def _parties(kind: Kind) -> tuple[str | None, str | None]:
+    """The carrier whose trunk the call came from, or went to at last; and the PBX of the call."""
+    asked = [step.partition(" ")[0] for step in kind.way]
+    parties = [kind.host, *asked]
+    trunk = next((name for name in reversed(parties) if name in CARRIERS), None)
+    return trunk, PBX if PBX in parties else None
 
 
 def _uri(header: str) -> str:

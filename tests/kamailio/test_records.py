@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster, wait_until
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.sip import Agent, Message
 from tests.kamailio.test_calls import SBC1, established
@@ -51,6 +51,8 @@ def test_answered_call_has_one_record(plane: Cluster, caller: Agent, callee: Age
     assert record["tenant_uuid"] == answer()["auth"]["tenant_uuid"]
     assert abs(record["call_start"] - time.time()) < 10
     assert record["to_uri"] == f"sip:100@{SBC1[0]}"
+    assert record["carrier_trunk_id"] == 1
+    assert "ipbx_id" not in record, "the answer names none"
     time.sleep(0.3)
     assert all(r.rpc("htable.dump", "unsent") == "" for r in plane.tier("rtr"))
 
@@ -60,6 +62,26 @@ def test_refused_call_has_one_record(plane: Cluster, caller: Agent, callee: Agen
     call = caller.call(SBC1)
     assert call.invite().status == 486
     assert only_record(plane, call.call_id)["duration"] == 0
+
+
+def test_record_names_the_pbx_and_the_trunk_that_was_used(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """A PBX calls out; the first trunk refuses."""
+    plane.ua(CALLEE2)
+    callee.answer = 503
+    for stub in plane.confds:
+        stub.answer = answer(
+            f"sip:{CALLEE}:5060", f"sip:{CALLEE2}:5060", carrier_trunk_id=None, ipbx_id=7
+        )
+        for trunk, route in enumerate(stub.answer["rtjson"]["routes"], 11):
+            route["carrier_trunk_id"] = trunk
+    call = caller.call(SBC1)
+    assert call.invite().status == 200
+    call.ack()
+    assert call.bye().status == 200
+    record = only_record(plane, call.call_id)
+    assert (record["ipbx_id"], record["carrier_trunk_id"]) == (7, 12)
 
 
 def test_cancelled_call_has_one_record(plane: Cluster, caller: Agent, callee: Agent) -> None:
