@@ -72,8 +72,8 @@ def test_every_call_leaves_one_record_that_tells_what_it_was(world: World) -> No
                     start = datetime.fromisoformat(record["call_start"])
                     assert abs(start - began) < timedelta(seconds=30), title
                     trunk, pbx = _parties(round.kind)
-                    assert trunks.get(record["carrier_trunk_id"]) == trunk, title
-                    assert pbxs.get(record["ipbx_id"]) == pbx, title
+                    assert trunks.get(record.get("carrier_trunk_id")) == trunk, title
+                    assert pbxs.get(record.get("ipbx_id")) == pbx, title
                     answered = round.kind.scenario.expect < 300
                     least, most = (HOLD_S - 1, HOLD_S + 2) if answered else (0, 0)
                     assert least <= record["duration"] <= most, (title, record)
