@@ -50,6 +50,9 @@ INITIAL: Final[dict[Tier, dict[str, str]]] = {
 }
 
 
+EDGE_RULES: Final = "/etc/c4/edge.nft"  # kamailio.service loads it
+
+
 def kamailio_lists(tier: Tier) -> tuple[str, ...]:
     """Names of the lists that an instance of `tier` follows; empty without Kamailio."""
     return LISTS.get(tier, ())
@@ -65,7 +68,7 @@ def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[
     context = KamailioContext.of(deployment, tenant, tier)
     return (
         File("/etc/kamailio/kamailio.cfg", render(f"kamailio/{tier}.cfg.j2", context)),
-        *(_tls(context, tenant) if tier is Tier.SBC else ()),
+        *(_sbc(context, tenant) if tier is Tier.SBC else ()),
         *(
             File(
                 f"/etc/c4/lists/{name}.ctmpl",
@@ -77,9 +80,10 @@ def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[
     )
 
 
-def _tls(context: KamailioContext, tenant: Tenant) -> tuple[File, ...]:
-    """Certificate and key come from Secrets Manager at boot, beside these."""
+def _sbc(context: KamailioContext, tenant: Tenant) -> tuple[File, ...]:
+    """TLS profile and kernel rules; certificate and key come from Secrets Manager at boot."""
+    rules = File(EDGE_RULES, render("kamailio/edge.nft.j2", context))
     profile = File("/etc/kamailio/tls.cfg", render("kamailio/tls.cfg.j2", context))
     if tenant.sip.tls_authorities is None:
-        return (profile,)
-    return profile, File(OWN_AUTHORITIES, tenant.sip.tls_authorities.strip() + "\n")
+        return rules, profile
+    return rules, profile, File(OWN_AUTHORITIES, tenant.sip.tls_authorities.strip() + "\n")

@@ -265,6 +265,25 @@ class Sip(Model):
         description="how long a source with an accepted call is no stranger, s; "
         "longer than `max_call_s`, as only known sources are heard within a call",
     )
+    known_packets_per_s: int = Field(
+        default=4000,
+        ge=100,
+        le=1_000_000,
+        description="UDP packets per second of one known source; the kernel drops more",
+    )
+    stranger_packets_per_s: int = Field(
+        default=150,
+        ge=10,
+        le=100_000,
+        description="UDP packets per second of one unknown source; with more its packets are "
+        "dropped by the kernel for `ban_s`",
+    )
+    strangers_packets_per_s: int = Field(
+        default=1000,
+        ge=100,
+        le=1_000_000,
+        description="UDP packets per second of all unknown sources together; the kernel drops more",
+    )
     ban_s: int = Field(default=300, ge=10, le=86400, description="length of a ban, s")
     stranger_calls: int = Field(
         default=20,

@@ -19,12 +19,12 @@ import agent.apply as lists
 from agent import pki, pool, sbc_tls
 from agent.kamcmd import RpcFailed
 from rendering.files import File
-from rendering.kamailio_files import kamailio_files
+from rendering.kamailio_files import EDGE_RULES, kamailio_files
 from settings.facts import CONFD_KAMAILIO_PORT, DMQ_PORT, RTPENGINE_NG_PORT, SIP_INTERNAL_PORT, Tier
 from settings.load import load
 from settings.models import Deployment
 from tests.kamailio.confd_stub import ConfdStub, answer
-from tests.kamailio.netns import Network, inside, network, socket_in
+from tests.kamailio.netns import Network, inside, network, run, socket_in
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, Server, TcpAgent
 
@@ -100,6 +100,9 @@ class Cluster:
             pool_ = [ipaddress.IPv4Address(p) for _, p in SBCS.values()]
             files += (File(f"/run/c4/kamailio/{pool.TABLE}", pool.table(pool_)),)
         node.install(files)
+        for file in files:
+            if file.path == EDGE_RULES:  # ExecStartPre of kamailio.service
+                run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], text=file.content)
         if tier is Tier.ROUTER:  # consul-template was there before; a reload waits up to 10 s
             rows = self.rtpengine_rows([address for address, _ in RTPS.values()])
             (node.lists / "rtpengine").write_text("\n".join(rows) + "\n")
