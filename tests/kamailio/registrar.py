@@ -9,7 +9,7 @@ import socket
 import time
 from dataclasses import dataclass
 
-from tests.kamailio.sip import Agent, Message
+from tests.kamailio.sip import Agent, Message, Server
 
 
 @dataclass(frozen=True)
@@ -77,3 +77,7 @@ class Registrar(Agent):
             return True
         self.refused += 1
         return False
+
+
+class TcpRegistrar(Registrar, Server):
+    """The same over TCP."""

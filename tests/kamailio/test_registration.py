@@ -18,7 +18,7 @@ from settings.facts import CONFD_KAMAILIO_PORT
 from tests.kamailio.cluster import CALLEE, CONFDS, ROUTERS, SBCS, Cluster, wait_until
 from tests.kamailio.netns import inside, socket_in
 from tests.kamailio.node import Node
-from tests.kamailio.registrar import Registrar
+from tests.kamailio.registrar import Registrar, TcpRegistrar
 from tests.kamailio.sip import Agent
 from tests.kamailio.test_calls import SBC1
 
@@ -29,12 +29,15 @@ HEAD = " ".join(COLUMNS)
 PUBLIC = {public for _, public in SBCS.values()}
 
 
-def trunk(number: int, *, expires: int = 60, password: str = "se:cret", port: int = 5060) -> str:
+def trunk(
+    number: int, *, expires: int = 60, password: str = "se:cret", port: int = 5060,
+    parameters: str = "",
+) -> str:  # fmt: skip
     """A row of router-confd's table."""
     secret = password.replace(":", "\\:")
     return (
         f"{number}:{number}:user:carrier.example:user:carrier.example:carrier.example:user:{secret}"
-        f"::sip\\:{REGISTRAR}\\:{port}:{expires}:16:0::"
+        f"::sip\\:{REGISTRAR}\\:{port}{parameters}:{expires}:16:0::"
     )
 
 
@@ -154,6 +157,19 @@ def test_trunk_registers_by_digest_at_the_public_address_of_an_sbc(
     time.sleep(3 * INTERVAL_S)
     assert len(registrar.registers) == 2, "once is enough"
     assert sum("7" in trunks for trunks in holders(plane).values()) == 1
+
+
+def test_trunk_registers_over_tcp(plane: Cluster, agents: Agents) -> None:
+    plane.ua(REGISTRAR, 5099)  # its namespace
+    sock = socket_in(plane.namespace_of(REGISTRAR), socket.SOCK_STREAM, (REGISTRAR, 5080))
+    registrar = TcpRegistrar(sock, realm="carrier.example", user="user", password="se:cret")
+    plane.agents.append(registrar)
+    tell(plane, trunk(7, port=5080, parameters=";transport=tcp"))
+    registered(registrar)
+    assert registrar.living[0].contact in {
+        f"sip:7@{public}:5060;transport=tcp" for public in PUBLIC
+    }
+    assert len(registrar.registers) == 2
 
 
 def test_password_is_for_kamailio_only(
