@@ -16,7 +16,7 @@ from agent.registrations import Registrations, parse
 from router_confd.uacreg import COLUMNS
 from settings.facts import CONFD_KAMAILIO_PORT
 from tests.kamailio.cluster import CALLEE, CONFDS, ROUTERS, SBCS, Cluster, wait_until
-from tests.kamailio.netns import inside, socket_in
+from tests.kamailio.netns import inside, run, socket_in
 from tests.kamailio.node import Node
 from tests.kamailio.registrar import Registrar, TcpRegistrar
 from tests.kamailio.sip import Agent
@@ -156,6 +156,9 @@ def test_trunk_registers_by_digest_at_the_public_address_of_an_sbc(
         assert len(message.all("Via")) == 1
     time.sleep(3 * INTERVAL_S)
     assert len(registrar.registers) == 2, "once is enough"
+    (sbc,) = (n for n in plane.tier("sbc") if n.public in binding.contact)
+    nft = ["ip", "netns", "exec", sbc.namespace, "nft"]
+    assert REGISTRAR in run([*nft, "list", "set", "ip", "c4_edge", "known"]), "floods drop answers"
     assert sum("7" in trunks for trunks in holders(plane).values()) == 1
 
 
