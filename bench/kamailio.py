@@ -124,7 +124,7 @@ class Bench:
         self, what: str, rate: int, seconds: int, talk: Talk, *, must_be_clean: bool = False
     ) -> Run:
         """One run; printed as it ends."""
-        namespaces = _host(self.plane, CALLER), _host(self.plane, CALLEE)
+        namespaces = self.plane.host_of(CALLER), self.plane.host_of(CALLEE)
         target = f"{next(iter(SBCS.values()))[1]}:5060"
         before = {name: meter.processor_s(pid) for name, pid in self.groups.items()}
         idle, passed = meter.idle_s()
@@ -182,17 +182,6 @@ class Bench:
 
 def _sessions(nodes: Sequence[Node]) -> dict[str, int]:
     return {node.name: node.process.pid for node in nodes if node.process is not None}
-
-
-def _host(plane: Cluster, address: str) -> str:
-    """Namespace of a host on the internet side, without a user agent in it."""
-    for agent in plane.agents:
-        agent.close()
-    plane.agents.clear()
-    agent = plane.ua(address)
-    agent.close()
-    plane.agents.remove(agent)
-    return plane.namespace_of(address)
 
 
 if __name__ == "__main__":

@@ -306,6 +306,20 @@ class Sip(Model):
         le=100000,
         description="new calls that one SBC takes per second; more get 503 with Retry-After",
     )
+    overload_ms: int = Field(
+        default=50,
+        ge=20,
+        le=400,
+        description="wait of messages in a node's queues from which it refuses new calls with 503 "
+        "and Retry-After, from four times of it all of them, ms",
+    )
+    max_lookups: int = Field(
+        default=500,
+        ge=10,
+        le=100000,
+        description="questions to router-confd that a router has open; more calls get 503 with "
+        "Retry-After",
+    )
     max_connections: int = Field(
         default=2048,
         ge=16,

@@ -261,6 +261,15 @@ class Cluster:
         self.agents.append(agent)
         return agent
 
+    def host_of(self, address: str) -> str:
+        """Namespace of a host on the internet side that has no user agent now."""
+        for agent in self.agents:
+            agent.close()
+        self.agents.clear()
+        if address not in self._hosts:
+            self._hosts[address] = self.net.host(f"ua{len(self._hosts)}", address)
+        return self._hosts[address]
+
     def namespace_of(self, address: str) -> str:
         return self._hosts[address]
 

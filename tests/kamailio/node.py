@@ -95,7 +95,7 @@ class Node:
 
     def start_kamailio(self, *, memory_mb: int = 128) -> None:
         self._spawn(["/usr/sbin/kamailio", "-DD", "-E", "-m", str(memory_mb), "-M", "16",
-                     "-x", "fm", "-X", "fm",
+                     "-x", "fm", "-X", "fm", "-b", "2097152",
                      "-u", "kamailio", "-g", "kamailio", "-f", "/etc/kamailio/kamailio.cfg",
                      "-P", "/run/kamailio/kamailio.pid"])  # fmt: skip
         self._wait_for(lambda: self.rpc("core.version", check=False).startswith("kamailio"))
