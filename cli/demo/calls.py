@@ -163,17 +163,22 @@ class Exchange:
         """What a carrier or PBX that takes calls has received and sent so far."""
         return messages.read(self._parties[party].folder)
 
-    def ways(self, results: Sequence[Result]) -> Counter[tuple[str, ...]]:
-        """Calls by whom the SBC asked for each, in turn, and what they answered."""
+    def ways(self, *rounds: Sequence[Result]) -> list[Counter[tuple[str, ...]]]:
+        """For each round, its calls by whom the SBC asked in turn, and what they answered."""
         attempts: dict[str, list[messages.Attempt]] = {}
         for party in self._parties:
             for call_id, found in messages.attempts(party, self.heard(party)).items():
                 attempts.setdefault(call_id, []).extend(found)
-        return Counter(
-            tuple(str(one) for one in sorted(attempts.get(call_id, []), key=lambda one: one.at))
-            for result in results
-            for call_id in result.call_ids
-        )
+        for found in attempts.values():
+            found.sort(key=lambda one: one.at)
+        return [
+            Counter(
+                tuple(str(one) for one in attempts.get(call_id, []))
+                for result in results
+                for call_id in result.call_ids
+            )
+            for results in rounds
+        ]
 
 
 class Placing:
@@ -205,8 +210,9 @@ class Placing:
 
     def wait(self, timeout: float = 120) -> list[Round]:
         """What became of the calls, by kind, when all have ended."""
-        rounds = []
-        for kind, processes in self._processes.items():
-            results = tuple(process.wait(timeout) for process in processes)
-            rounds.append(Round(kind, results))
-        return [Round(r.kind, r.results, self._exchange.ways(r.results)) for r in rounds]
+        results = [
+            tuple(process.wait(timeout) for process in processes)
+            for processes in self._processes.values()
+        ]
+        ways = self._exchange.ways(*results)
+        return [Round(*one) for one in zip(self._processes, results, ways, strict=True)]

@@ -92,9 +92,8 @@ def kill_router(
         during = exchange.by_did(calls=10)
         say(f"{during.succeeded} of {during.placed} new calls answered; the long call goes on")
         results = (call.wait(60),)
-    long_call = Round(
-        BY_DID.called("call in progress, router killed"), results, exchange.ways(results)
-    )
+    (ways,) = exchange.ways(results)
+    long_call = Round(BY_DID.called("call in progress, router killed"), results, ways)
     unlisting.join(60)
     if unlisting.seconds is None:
         raise CliError(f"{router.private_ip} is still in an SBC's dispatcher list after 60 s")
