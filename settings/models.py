@@ -300,6 +300,13 @@ class Sip(Model):
     login_failures: int = Field(
         default=10, ge=1, le=1000, description="refused logins of a source per minute before a ban"
     )
+    account_login_failures: int = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="refused logins of an account per minute, from whatever source, before sources "
+        "without accepted calls get 403 for it",
+    )
     max_new_calls_per_s: int = Field(
         default=300,
         ge=1,
