@@ -26,7 +26,7 @@ class Run:
     cpu: Mapping[str, float]  # processor seconds by group of processes
     memory: Mapping[str, Sequence[float]]  # MiB, samples of the run and the seconds after it
     busy: float  # share of the machine's processors, everything on it counted
-    failovers: int  # times a router was taken for dead
+    dead: int  # samples in which an SBC took a router for dead
     must_be_clean: bool
 
     @property
@@ -52,29 +52,30 @@ class Run:
             f"{self.what}: {self.rate}/s, {o.calls} calls, {o.failed} failed, {o.refused} refused, "
             f"{o.retransmissions} retransmissions, setup p50 {quantile(o.setup_ms, 0.5):.0f} p99 "
             f"{quantile(o.setup_ms, 0.99):.0f} ms, {self.total_ms:.2f} ms of CPU per call, "
-            f"machine {self.busy:.0%} busy, {self.failovers} failovers"
+            f"machine {self.busy:.0%} busy, routers taken for dead {self.dead} times"
         )
 
 
-def text(runs: Sequence[Run]) -> str:
-    """The page."""
+def text(runs: Sequence[Run], load: float) -> str:
+    """The page; `load` is the machine's load average before the start."""
     parts = [
         "# Performance of the SIP plane",
         f"Written by `python -m bench.kamailio --write` on {time.strftime('%Y-%m-%d %H:%M')} UTC: "
         f"{os.cpu_count()} cores ({_processor()}), Linux {platform.release()}. Both SBCs, both "
         "routers, two rtpengine, two router-confd, PostgreSQL and the two SIPp share these cores; "
-        "the figures of a node on a machine of its own follow from its CPU per call.",
+        "the figures of a node on a machine of its own follow from its CPU per call. Load average "
+        f"of other work before the start: {load:.1f}.",
         _head(runs),
         "## Every run",
         _table(
             ["run", "calls/s", "calls", "failed", "refused", "retrans.", "setup p50 / p99 ms",
-             "CPU ms/call", "machine busy", "failovers"],
+             "CPU ms/call", "machine busy", "routers dead"],
             [
                 [r.what, r.rate, r.outcome.calls, r.outcome.failed, r.outcome.refused,
                  r.outcome.retransmissions,
                  f"{quantile(r.outcome.setup_ms, 0.5):.0f} / "
                  f"{quantile(r.outcome.setup_ms, 0.99):.0f}",
-                 f"{r.total_ms:.2f}", f"{r.busy:.0%}", r.failovers]
+                 f"{r.total_ms:.2f}", f"{r.busy:.0%}", r.dead]
                 for r in runs
             ],
         ),
