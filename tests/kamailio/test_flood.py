@@ -25,7 +25,7 @@ from tests.kamailio.test_sources import HEAD, publish
 
 pytestmark = [pytest.mark.sip, pytest.mark.slow]
 SBC1 = SBCS["sbc1"][1]
-SECONDS = 10
+SECONDS = 6
 CALLS_PER_S = 50
 CROWD = "198.18.0.0/16"  # sources that nobody has; answers to them end at the attacker
 BATCH = 64
@@ -184,7 +184,7 @@ def test_calls_go_on_in_a_flood(
     sbc, before = plane.nodes["sbc1"], everybody(plane)
     talk = sipp.Talk(1, 1)
     sipp.call(hosts[:2], (CALLER, CALLEE), f"{SBC1}:5060", ["100"], 20, 2, talk)  # caches, known
-    time.sleep(8)  # transactions of the warm-up
+    time.sleep(6)  # transactions of the warm-up
     start, counted = memory(sbc), dropped(sbc)
     packets = list(payloads(sources, max(5000, len(sources))))
     flood = Flood(hosts[2], packets, SECONDS)

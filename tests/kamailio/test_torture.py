@@ -22,7 +22,7 @@ from tests.kamailio.test_calls import SBC1
 from tests.kamailio.torture import MESSAGES, Torture
 
 pytestmark = pytest.mark.sip
-QUIET_S = 0.3  # silence is silence after this time
+QUIET_S = 0.2  # silence is silence after this time
 
 
 @pytest.fixture(scope="module")
