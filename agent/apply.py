@@ -44,6 +44,8 @@ def apply(
     if name not in LISTS:
         raise AgentError(f"list {name!r} is unknown; there are {', '.join(LISTS)}")
     kind = LISTS[name]
+    if kind.after and (places.rendered / kind.after).exists():
+        _apply_before(kind.after, places, rpc, sleep, attempts)
     with (places.applied / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # consul-template and the daemon may come together
         try:
@@ -59,6 +61,20 @@ def apply(
         write(places.applied / name, digest)
     log.info("list applied", list=name, lines=text.count("\n"))
     return True
+
+
+def _apply_before(
+    name: str,
+    places: Places,
+    rpc: Callable[..., str],
+    sleep: Callable[[float], None],
+    attempts: int,
+) -> None:
+    """Apply a list that comes first; its own failure does not keep the other one back."""
+    try:
+        apply(name, places, rpc, sleep, attempts)
+    except (AgentError, ListRefused, RpcFailed) as error:
+        log.warning("list not applied", list=name, error=error)
 
 
 def pending(names: tuple[str, ...], places: Places = Places()) -> dict[str, str]:

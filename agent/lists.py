@@ -17,10 +17,14 @@ class ListRefused(Exception):
 
 @dataclass(frozen=True)
 class ListKind:
-    """How one list is checked, and how Kamailio takes it: text and RPC to Kamailio's reply."""
+    """How one list is checked, and how Kamailio takes it: text and RPC to Kamailio's reply.
+
+    Kamailio gets the list `after`, rendered of the same news, before this one.
+    """
 
     check: Callable[[str], None]
     hand_over: Callable[[str, Rpc], str]
+    after: str | None = None
 
 
 def _by(*command: str) -> Callable[[str, Rpc], str]:
@@ -102,7 +106,8 @@ def check_dmq(text: str) -> None:
 
 LISTS: dict[str, ListKind] = {
     "leaving": ListKind(check_leaving, _by("htable.reload", "leaving")),
-    "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload")),
+    # A router that is in neither list for a moment would be taken for dead.
+    "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload"), after="leaving"),
     "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
     "router-confd": ListKind(check_confd, _by("htable.reload", "confd")),
     "dmq": ListKind(check_dmq, lambda text, rpc: dmq.set_peers(_lines(text), rpc)),

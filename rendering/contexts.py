@@ -11,6 +11,7 @@ from settings.models import Deployment, DispatchAlgorithm, KamailioSize, Limits,
 # Every node numbers its dialogs from its own start; the step leaves room for every address of a
 # VPC (/16, the largest that AWS allows).
 NODE_ID_STEP = 65_536
+LOOKUP_TRIES = 3
 # Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
 TLS_CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
@@ -56,11 +57,14 @@ class KamailioContext:
     tcp_workers: int
     lookup_workers: int  # processes that ask router-confd
     vpc: str  # every address inside
+    lookup_tries: int  # router-confd instances that a router asks about one call
+    lookup_limit_ms: int  # a router knows the way of a call by then
     own_network: str  # addresses that peers of the tier may have
     sbc_network: str  # addresses that SBCs may have
     set_new: int  # dispatcher set of routers that take new calls
     set_all: int  # dispatcher set of routers for requests within dialogs
     set_last: int  # the same, but never probed
+    set_moved: int  # rtpengine set for calls whose rtpengine died
     algorithm: int
     call_load: bool  # choose the router with the fewest calls
     node_id_step: int
@@ -94,11 +98,14 @@ class KamailioContext:
             tcp_workers=max(2, size.workers),
             lookup_workers=max(2, size.workers),
             vpc=str(deployment.network.cidr),
+            lookup_tries=LOOKUP_TRIES,
+            lookup_limit_ms=LOOKUP_TRIES * tenant.sip.lookup_timeout_ms + 500,
             own_network=networks[tier.segment],
             sbc_network=networks[Tier.SBC.segment],
             set_new=facts.DISPATCHER_SET_NEW,
             set_all=facts.DISPATCHER_SET_ALL,
             set_last=facts.DISPATCHER_SET_LAST,
+            set_moved=facts.RTPENGINE_SET_MOVED,
             algorithm=tenant.sip.dispatch.kamailio_id,
             call_load=tenant.sip.dispatch is DispatchAlgorithm.CALL_LOAD,
             node_id_step=NODE_ID_STEP,

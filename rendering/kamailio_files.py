@@ -12,7 +12,6 @@ from settings.models import Deployment, Tenant
 
 # Lists that consul-template renders from the catalogue and `c4-agent apply` hands to Kamailio.
 LISTS: Final[dict[Tier, tuple[str, ...]]] = {
-    # A router that leaves is known as such before it leaves the dispatcher's list.
     Tier.SBC: ("leaving", "dispatcher.list", "dmq", "sources"),
     Tier.ROUTER: ("rtpengine", "router-confd", "dmq"),
 }

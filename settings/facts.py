@@ -76,6 +76,8 @@ AGENT_METRICS_PORT: Final = 9100  # agent: answers Consul's checks, metrics, TCP
 # --- names ---------------------------------------------------------------------------------
 DISPATCHER_SET_NEW: Final = 1  # routers that take new calls
 DISPATCHER_SET_ALL: Final = 2  # routers for requests within dialogs
+# Above those of single rtpengines, whose numbers are the low 16 bits of their addresses.
+RTPENGINE_SET_MOVED: Final = 65_536
 DISPATCHER_SET_LAST: Final = 3  # as 1, never probed: for when probing finds all dead
 USER_DATA_LIMIT: Final = 16_384  # bytes before base64, EC2
 

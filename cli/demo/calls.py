@@ -123,8 +123,13 @@ class Exchange:
         kind: Kind = BY_DID,
         calls: int = 1,
         rate: float = 10,
+        timeout_s: int = 60,
+        receive_ms: int | None = None,
     ) -> Sipp:
-        """A SIPp process that is about to call through one SBC, as a `kind` does."""
+        """A SIPp process that is about to call through one SBC, as a `kind` does.
+
+        It gives up after `timeout_s`, and each call when it hears nothing for `receive_ms`.
+        """
         count = next(self._count)
         assert sbc.public_ip is not None
         return caller(
@@ -138,6 +143,8 @@ class Exchange:
             calls=calls,
             rate=rate,
             port=PORTS_OF_CALLERS[count % len(PORTS_OF_CALLERS)],
+            timeout_s=timeout_s,
+            receive_ms=receive_ms,
         )
 
     def placing(self, kinds: Sequence[Kind], calls: int, rate: float = 10) -> Placing:

@@ -197,15 +197,17 @@ def caller(
     port: int = 5080,
     caller_number: str = "39021234567",
     timeout_s: int = 60,
+    receive_ms: int | None = None,
 ) -> Sipp:
     """`calls` calls, `rate` per second, to `sip:<number>@<domain>` through the SBC address `to`.
 
-    `domain` defaults to the SBC's address. A call that hears nothing for 12 s has failed.
+    `domain` defaults to the SBC's address. A call that hears nothing for `receive_ms` has failed,
+    12 s without; it must be longer than the ringing.
     """
     arguments = [
         f"{to}:5060", "-s", number, "-key", "domain", domain or to, "-key", "caller", caller_number,
         "-m", str(calls), "-r", str(max(1, round(rate * 10))), "-rp", "10000", "-l", "1000",
-        "-recv_timeout", str(max(12_000, scenario.hold_ms + 12_000)),
+        "-recv_timeout", str(receive_ms or scenario.hold_ms + 12_000),
         "-timeout", f"{timeout_s}s", "-timeout_error",
     ]  # fmt: skip
     return Sipp(host, folder, scenario, arguments, port=port)

@@ -119,6 +119,24 @@ def test_a_list_that_kamailio_never_took_stays_pending_until_it_does(places: Pla
     assert apply.pending((NAME,), places) == {}
 
 
+def test_a_router_that_leaves_is_known_before_it_is_gone_from_the_list(places: Places) -> None:
+    """consul-template renders both lists, and runs the commands in an order of its own."""
+    kamailio = Kamailio()
+    _apply(places, GOOD + OTHER, kamailio)
+    leaving = f"{TABLES['router-confd']}\n0:10.40.64.5:0:0:1:0\n"
+    (places.rendered / "leaving").write_text(leaving)
+    assert _apply(places, OTHER, kamailio)
+    assert kamailio.calls[1:] == [("htable.reload", "leaving"), ("dispatcher.reload",)]
+    assert not _apply(places, leaving, kamailio, "leaving")
+
+
+def test_a_bad_list_of_those_that_leave_does_not_keep_the_other_back(places: Places) -> None:
+    (places.rendered / "leaving").write_text("rubbish\n")
+    kamailio = Kamailio()
+    assert _apply(places, GOOD, kamailio)
+    assert kamailio.calls == [("dispatcher.reload",)]
+
+
 def test_a_list_that_was_never_rendered_is_not_pending(places: Places) -> None:
     assert apply.pending((NAME, "rtpengine"), places) == {}
 

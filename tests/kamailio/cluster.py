@@ -20,7 +20,14 @@ from agent import pki, pool, sbc_tls
 from agent.kamcmd import RpcFailed
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
-from settings.facts import CONFD_KAMAILIO_PORT, DMQ_PORT, RTPENGINE_NG_PORT, SIP_INTERNAL_PORT, Tier
+from settings.facts import (
+    CONFD_KAMAILIO_PORT,
+    DMQ_PORT,
+    RTPENGINE_NG_PORT,
+    RTPENGINE_SET_MOVED,
+    SIP_INTERNAL_PORT,
+    Tier,
+)
 from settings.load import load
 from settings.models import Deployment
 from tests.kamailio.confd_stub import ConfdStub, answer
@@ -179,7 +186,7 @@ class Cluster:
         rows = ["id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)"]
         for a in addresses:
             low = int(ipaddress.IPv4Address(a)) & 0xFFFF
-            for set_id in (0, low):
+            for set_id in (0, RTPENGINE_SET_MOVED, low):
                 rows.append(f"{len(rows)}:{set_id}:udp\\:{a}\\:{RTPENGINE_NG_PORT}:1:0:0")
         return rows
 
@@ -275,8 +282,12 @@ class Cluster:
 
     def router_of(self, sbc: Node) -> Node:
         """The router that carries the newest call, by the SBC's dialog variables."""
-        listed = [line.split("sip:")[1].split(":")[0] for line in sbc.rpc("dlg.list").splitlines()
-                  if line.strip().startswith("router: sip:")]  # fmt: skip
+        listed, state = [], ""
+        for line in map(str.strip, sbc.rpc("dlg.list").splitlines()):
+            if line.startswith("state:"):
+                state = line
+            elif line.startswith("router: sip:") and state != "state: 5":  # an ended call lingers
+                listed.append(line.split("sip:")[1].split(":")[0])
         assert listed, sbc.rpc("dlg.list")
         return next(n for n in self.tier("rtr") if n.address == listed[-1])
 

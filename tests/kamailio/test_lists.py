@@ -146,6 +146,7 @@ def test_rtpengine_list_has_a_common_set_and_one_set_each(catalogue: Catalogue) 
     _, *rows = catalogue.render(Tier.ROUTER, "rtpengine")
     assert [row.split(":", 1)[1] for row in rows] == [
         r"0:udp\:10.40.16.5\:2223:1:0:0",
+        r"65536:udp\:10.40.16.5\:2223:1:0:0",
         r"4101:udp\:10.40.16.5\:2223:1:0:0",  # 16 * 256 + 5
         r"5383:udp\:10.40.21.7\:2223:1:0:0",
     ]
