@@ -1,14 +1,15 @@
 """One deployment on a local cloud, shared by all end-to-end tests (C4_E2E_LAB names it: `test`).
 
 It is brought up once, every test finds it healthy, and it is removed at the end. When a test
-fails, the machines' journals are saved and the folder's name is printed.
+fails, the machines' journals are saved and the folder's name is printed. What the fault tests
+measured is printed at the end, and written to `faults.json` (C4_E2E_RECORD=1: to `docs/`).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from rich.console import Console
 
 import settings
+from cli import faults
 from cli.board import Board
 from cli.cluster import Cluster
 from cli.demo.calls import Exchange
@@ -29,6 +31,7 @@ from settings.load import ROOT, deployment_path
 
 LAB = os.environ.get("C4_E2E_LAB", "test")  # another name lets two sessions run side by side
 KEEP = os.environ.get("C4_E2E_KEEP") == "1"  # leave the deployment running for the next run
+RECORD = os.environ.get("C4_E2E_RECORD") == "1"  # the findings are for the documentation
 LOGS = Path(os.environ.get("C4_E2E_LOGS", ROOT / ".e2e-logs"))
 
 
@@ -85,6 +88,26 @@ def world(deployed: World) -> World:
     """The deployment, after whatever the last test did to it has healed."""
     deployed.cluster.wait_healthy(lambda _: None, timeout=120, check=lambda: None)
     return deployed
+
+
+FINDINGS: list[faults.Finding] = []
+
+
+@pytest.fixture
+def report() -> Callable[[faults.Finding], None]:
+    """Takes what a fault test measured, before the test judges it."""
+    return FINDINGS.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the findings, and write them down."""
+    if not FINDINGS:
+        return
+    path = ROOT / faults.RESULTS if RECORD else LOGS / faults.RESULTS.name
+    faults.write(path, FINDINGS)
+    terminalreporter.section(f"calls while something breaks ({path})")
+    for row in faults.aligned(FINDINGS):
+        terminalreporter.write_line(row)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,182 @@
+"""What happens to calls when what the SIP plane depends on is lost: lookups, discovery, media?
+
+Each test makes sure that the fault happened, looks who took over, and reports what it cost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from cli.faults import Finding
+from lab.api import Machine
+from settings.facts import (
+    CONSUL_HTTP_PORT,
+    CONSUL_SERVER,
+    RTPENGINE_HTTP_PORT,
+    Tier,
+)
+from tests.e2e.conftest import World
+from tests.e2e.inject import hung, invites_of, power_cut, wait
+from tests.e2e.records import assert_one_record_each
+from tests.e2e.traffic import Outcome, Traffic
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+Report = Callable[[Finding], None]
+REPLACEMENT_LIMIT_S = 120.0
+LOOKUP_LIMIT_MS = 4500  # two answers that do not come, 2 s each
+RELAY_LIMIT_MS = 2500
+CONSUL, CONFD, KAMAILIO = "consul.service", "router-confd.service", "kamailio.service"
+
+
+def _finding(fault: str, outcome: Outcome, takeover: str) -> Finding:
+    return Finding(
+        fault=fault, calls=outcome.placed, lost=outcome.failed, delay_ms=outcome.delay_ms,
+        takeover=takeover,
+    )  # fmt: skip
+
+
+# --- router-confd ----------------------------------------------------------------------------
+
+
+def test_calls_go_on_when_a_router_confd_instance_dies(world: World, report: Report) -> None:
+    before = world.cluster.machines(world.tenant.name, Tier.CONFD.value)
+    with Traffic(world, "confd-dead", seconds=8, hold_s=10) as traffic:
+        power_cut(world, before[0])
+        outcome = traffic.wait()
+    report(_finding("router-confd instance loses its power", outcome, "the other instance"))
+
+    assert outcome.failed == 0, outcome
+    assert_one_record_each(world, outcome.call_ids)
+
+    def replaced() -> bool:
+        machines = world.cluster.machines(world.tenant.name, Tier.CONFD.value)
+        return len(machines) == len(before) and before[0].instance_id not in {
+            machine.instance_id for machine in machines
+        }
+
+    wait(replaced, REPLACEMENT_LIMIT_S, "a new router-confd instance")
+
+
+def test_calls_go_on_when_a_router_confd_instance_hangs(world: World, report: Report) -> None:
+    (instance, *_) = world.cluster.machines(world.tenant.name, Tier.CONFD.value)
+    with (
+        Traffic(world, "confd-hung", seconds=8, hold_s=10) as traffic,
+        hung(world, [instance], CONFD),
+    ):
+        outcome = traffic.wait()
+    report(_finding("router-confd instance hangs (SIGSTOP)", outcome, "the other instance"))
+
+    assert outcome.failed == 0, outcome
+    assert outcome.delay_ms <= LOOKUP_LIMIT_MS, outcome
+
+
+# --- Consul ----------------------------------------------------------------------------------
+
+
+def _leader(world: World) -> str:
+    """Address of the leader, "" without one."""
+    for server in world.cluster.machines(None, CONSUL_SERVER):
+        url = f"http://127.0.0.1:{CONSUL_HTTP_PORT}/v1/status/leader"
+        done = world.lab.exec(server, ["curl", "-s", "--max-time", "2", url], timeout=10)
+        if done.returncode == 0 and ":" in done.stdout:
+            return done.stdout.strip().strip('"').partition(":")[0]
+    return ""
+
+
+def _lists(world: World) -> list[set[tuple[int, str]]]:
+    cluster = world.cluster
+    return [{(d.set_id, d.host) for d in cluster.destinations(s)} for s in world.exchange.sbcs()]
+
+
+def test_calls_go_on_when_the_consul_leader_dies(world: World, report: Report) -> None:
+    old = _leader(world)
+    before = _lists(world)
+    with Traffic(world, "consul-leader", seconds=8, hold_s=10) as traffic:
+        power_cut(world, world.cluster.machine_at(old))
+        elected_s = wait(lambda: _leader(world) not in ("", old), 30, "a new Consul leader")
+        outcome = traffic.wait()
+    takeover = f"another server leads after {elected_s:.1f} s"
+    report(_finding("Consul's leader loses its power", outcome, takeover))
+
+    assert outcome.failed == 0, outcome
+    assert _lists(world) == before
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_calls_and_dispatching_go_on_without_consul(
+    world: World, report: Report, count: int
+) -> None:
+    """Without a leader the last lists stay; probing alone passes a hung router by."""
+    cluster, tenant = world.cluster, world.tenant
+    servers = sorted(
+        cluster.machines(None, CONSUL_SERVER), key=lambda m: m.private_ip != _leader(world)
+    )
+    router, other = cluster.machines(tenant.name, Tier.ROUTER.value)
+    before = _lists(world)
+    with Traffic(world, f"consul-{count}", seconds=14, hold_s=18) as traffic:
+        with hung(world, servers[:count], CONSUL):
+            wait(lambda: _leader(world) == "", 20, "no leader")
+            already = invites_of(world, other)
+            with hung(world, [router], KAMAILIO):
+                wait(lambda: _inactive(world, router), 10, "probing finds the hung router")
+                time.sleep(2)
+                taken = invites_of(world, other) - already
+                assert _lists(world) == before, "the lists must stay as they were"
+        back_s = wait(lambda: _leader(world) != "", 60, "a leader again")
+        outcome = traffic.wait()
+    what = "2 of 3 Consul servers hang" if count == 2 else "all Consul servers hang"
+    takeover = f"the last lists; by probing the other router ({taken} INVITEs)"
+    takeover += f"; a leader {back_s:.0f} s after the end of the fault"
+    report(_finding(f"{what}, then a router too", outcome, takeover))
+
+    assert outcome.failed == 0, outcome
+    assert taken > 0
+
+
+def _inactive(world: World, router: Machine) -> bool:
+    """Every SBC lists the router, and holds it for dead."""
+    for sbc in world.exchange.sbcs():
+        found = [d for d in world.cluster.destinations(sbc) if d.host == router.private_ip]
+        if not found or not any(not d.active for d in found):
+            return False
+    return True
+
+
+# --- media -----------------------------------------------------------------------
+
+
+def _sessions(world: World, machine: Machine) -> int:
+    """Calls whose media an rtpengine relays."""
+    url = f"http://{machine.private_ip}:{RTPENGINE_HTTP_PORT}/metrics"
+    text = world.cluster.run(machine, "curl", "-s", url)
+    (line,) = (row for row in text.splitlines() if row.startswith('rtpengine_sessions{type="own"}'))
+    return int(line.split()[1])
+
+
+def test_calls_go_to_another_rtpengine_when_one_dies(world: World, report: Report) -> None:
+    """Calls on the dead one are silent until a re-INVITE moves them; they end normally."""
+    cluster, tenant = world.cluster, world.tenant
+    relays = cluster.machines(tenant.name, Tier.RTP.value)
+    with Traffic(world, "rtpengine", seconds=10, hold_s=14) as traffic:
+        victim = max(relays, key=lambda machine: _sessions(world, machine))
+        (other,) = (machine for machine in relays if machine is not victim)
+        hit = _sessions(world, victim)
+        power_cut(world, victim)
+        time.sleep(5)
+        taken = _sessions(world, other)
+        outcome = traffic.wait()
+    report(
+        _finding(
+            "rtpengine loses its power", outcome,
+            f"the other rtpengine ({taken} calls then); {hit} calls silent until a re-INVITE",
+        )
+    )  # fmt: skip
+
+    assert hit > 0, "no call on it"
+    assert taken > 0
+    assert outcome.failed == 0, outcome
+    assert outcome.delay_ms <= RELAY_LIMIT_MS, outcome
