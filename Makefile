@@ -1,7 +1,7 @@
 # Every target checks first, quickly, that what it needs is installed (scripts/bootstrap).
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-unit test-e2e lint format synth snapshots docs lock clean
+.PHONY: help setup demo demo-down test test-unit test-e2e faults lint format synth snapshots docs lock clean
 
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
@@ -32,6 +32,11 @@ test-unit: ## the tests that take milliseconds; no root
 test-e2e: ## the tests against a deployment on the local cloud (root)
 	@scripts/bootstrap tests
 	@$(PYTEST) tests/e2e $(PYTEST_ARGS)
+
+faults: ## the fault tests alone; their results become docs/faults.md (root)
+	@scripts/bootstrap tests
+	@C4_E2E_RECORD=1 $(PYTEST) tests/e2e/test_faults.py tests/e2e/test_faults_services.py $(PYTEST_ARGS)
+	@$(PYTHON) -m cli docs
 
 lint: ## ruff and mypy
 	@scripts/bootstrap

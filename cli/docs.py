@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import settings
+from cli import faults
 from settings import facts
 from settings.load import ROOT
 
@@ -36,6 +37,7 @@ def write(*, check: bool = False, root: Path = ROOT) -> list[str]:
         "docs/settings.md": settings_page(),
         "docs/ports.md": ports_page(),
         "docs/architecture.md": architecture_page(demo),
+        "docs/faults.md": faults_page(),
     }.items():
         path = root / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -60,6 +62,23 @@ def replace_block(text: str, name: str, content: str) -> str:
     if not pattern.search(text):
         raise ValueError(f"no block {begin!r} in README.md")
     return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
+
+
+# --- faults ---------------------------------------------------------------------------------------
+def faults_page() -> str:
+    """What calls met while something broke, as the end-to-end tests last recorded it."""
+    lines = [
+        "# Calls while something breaks",
+        MADE_BY,
+        "",
+        "Measured by `make faults`: end-to-end tests break one thing after the other in the local",
+        "cloud, while calls are set up, ring and are established through every SBC. A call is",
+        "lost when it fails outside the stated window. The worst delay is what was added to any",
+        "setup or hang-up; machines that boot meanwhile on the same two cores are part of it.",
+        "",
+        *faults.markdown(faults.read(ROOT / faults.RESULTS)),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 # --- settings ----------------------------------------------------------------------------------
