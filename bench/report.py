@@ -101,27 +101,55 @@ def best(runs: Sequence[Run], what: str) -> Run | None:
 
 def _head(runs: Sequence[Run]) -> str:
     plane, bare = best(runs, "capacity"), best(runs, "bare: capacity")
-    lines = []
-    if plane:
-        shares = sorted(plane.cpu.items(), key=lambda item: -item[1])
-        spent = ", ".join(f"{n} {s / plane.outcome.seconds:.0%}" for n, s in shares if s > 0.1)
-        lines.append(
-            f"- SIP plane: **{plane.rate} calls/s** without a failed call or a retransmission "
-            f"({plane.outcome.calls} calls), {plane.total_ms:.2f} ms of CPU per call in all."
+    lines = [
+        line
+        for name, what, run in (
+            ("SIP plane", "capacity", plane),
+            ("Bare two-hop proxy (no dialogs, lookups, media, checks)", "bare: capacity", bare),
         )
-        lines.append(
-            f"- What limits it: processor time. At {plane.rate} calls/s the machine was "
-            f"{plane.busy:.0%} busy; of one core used {spent}, the load generator "
-            f"{plane.outcome.cpu_s / plane.outcome.seconds:.0%}."
-        )
-    if bare:
-        lines.append(
-            f"- Bare two-hop proxy (no dialogs, lookups, media, checks), same run: "
-            f"**{bare.rate} calls/s**, {bare.total_ms:.2f} ms of CPU per call."
-        )
+        if run
+        for line in _capacity(name, run, [r for r in runs if r.what == what])
+    ]
     if plane and bare:
-        lines.append(f"- SIP plane : bare proxy = **{plane.rate / bare.rate:.2f}**.")
+        # Who never failed could do more: the ratio is then a bound and no result.
+        open_ = [w for w, r in (("capacity", plane), ("bare: capacity", bare)) if _last(runs, w, r)]
+        ratio = f"{plane.rate / bare.rate:.2f}"
+        if not open_:
+            lines.append(f"- SIP plane : bare proxy = **{ratio}**.")
+        elif open_ == ["bare: capacity"]:
+            lines.append(f"- SIP plane : bare proxy: **no result**, at most {ratio}.")
+        else:
+            lines.append("- SIP plane : bare proxy: **no result**, the rates ended too early.")
+        lines.append(f"- CPU per call, bare : SIP plane = {bare.total_ms / plane.total_ms:.2f}.")
     return "\n".join(lines)
+
+
+def _last(runs: Sequence[Run], what: str, found: Run) -> bool:
+    """No higher rate was tried."""
+    return found.rate == max(r.rate for r in runs if r.what == what)
+
+
+def _capacity(name: str, found: Run, tried: Sequence[Run]) -> list[str]:
+    shares = sorted(found.cpu.items(), key=lambda item: -item[1])
+    spent = ", ".join(f"{n} {s / found.outcome.seconds:.0%}" for n, s in shares if s > 0.1)
+    lines = [
+        f"- {name}: **{found.rate} calls/s** without a failed call or a retransmission "
+        f"({found.outcome.calls} calls in {found.seconds} s), {found.total_ms:.2f} ms of CPU per "
+        f"call; the machine was {found.busy:.0%} busy, of one core used {spent}, the load "
+        f"generator {found.outcome.cpu_s / found.outcome.seconds:.0%}."
+    ]
+    above = [r for r in tried if r.rate > found.rate]
+    if not above:
+        return [*lines, "  No higher rate was tried: a lower bound, not its limit."]
+    return [
+        *lines,
+        *(
+            f"  At {r.rate}/s: {r.outcome.failed} failed, {r.outcome.refused} refused, "
+            f"{r.outcome.retransmissions} retransmissions of {r.outcome.calls}, machine "
+            f"{r.busy:.0%} busy."
+            for r in above
+        ),
+    ]
 
 
 def _costs(run: Run) -> str:
