@@ -18,6 +18,7 @@ from rendering.files import File
 from rendering.user_data import TerraformInterpolation, UserData, UserDataTooLarge
 from settings import Deployment
 from settings.facts import USER_DATA_LIMIT, Tier
+from settings.models import DispatchAlgorithm
 
 # Words that only a value of a secret would follow; names and paths of secrets are no secrets.
 _SECRET = re.compile(
@@ -42,6 +43,14 @@ def _parts(data: UserData) -> dict[str, str]:
 def test_user_data_is_within_the_limit_of_ec2(rendered: UserData) -> None:
     assert rendered.size == len(base64.b64decode(rendered.encoded))
     assert rendered.size < USER_DATA_LIMIT
+
+
+def test_options_leave_room_within_the_limit(deployment: Deployment) -> None:
+    tenant = deployment.tenants[0]
+    options = {"homer": "203.0.113.250:9060", "dispatch": DispatchAlgorithm.CALL_LOAD}
+    largest = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
+    for tier in Tier:
+        assert user_data.for_tier(deployment, largest, tier).size < USER_DATA_LIMIT - 2048
 
 
 def test_user_data_has_nothing_that_terraform_replaces(rendered: UserData) -> None:
