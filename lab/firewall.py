@@ -14,6 +14,7 @@ from typing import Final
 
 from lab import netns
 from lab.command import run
+from lab.machine import Machine
 
 TABLE: Final = "c4_security_groups"
 EXEMPT: Final = "169.254.0.0/16"
@@ -66,9 +67,16 @@ table inet {TABLE} {{
 """
 
 
-def enforce(namespace: str, rules: str) -> None:
-    """Put a ruleset into a machine's namespace. Raises `LabError`."""
-    run(["nsenter", f"--net={netns.path(namespace)}", "nft", "--file", "-"], input=rules)
+def enforce(machine: Machine, rules: str) -> None:
+    """Put a ruleset into a machine's network namespace. Raises `LabError`.
+
+    By the machine's own nft: an older one of the host may crash on rules that the machine has
+    made. Until its disk is mounted the machine has made none, and the host's does.
+    """
+    own = run(machine.in_its_network("nft", "--file", "-"), input=rules, check=False)
+    if own.returncode != 0:
+        namespace = netns.path(machine.spec.leg.namespace)
+        run(["nsenter", f"--net={namespace}", "nft", "--file", "-"], input=rules)
 
 
 def _statement(rule: Rule, side: str, groups: Mapping[str, Group]) -> str:

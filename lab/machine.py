@@ -83,6 +83,16 @@ class Machine:
         status = {"pid": self._process.pid, "started": time.time()}
         (self.directory / "machine.json").write_text(json.dumps(status))
 
+    def in_its_network(self, *command: Argument) -> list[str]:
+        """The command line that runs a program of the machine's disk in its network namespace.
+
+        It needs no process of the machine, only that its disk is mounted (a moment after start).
+        """
+        assert self._process is not None
+        namespace = netns.path(self.spec.leg.namespace)
+        enter = ["nsenter", f"--target={self._process.pid}", "--mount", f"--net={namespace}"]
+        return [*enter, *argv(["chroot", self.directory / "root", *command])]
+
     @property
     def age(self) -> float:
         """Seconds since its start."""

@@ -169,7 +169,7 @@ class Reconciler:
     def _enforce(self, rules: dict[str, str]) -> None:
         for machine_id, text in rules.items():
             if machine_id in self._machines and self._enforced.get(machine_id) != text:
-                firewall.enforce(self._names.machine_ns(machine_id), text)
+                firewall.enforce(self._machines[machine_id], text)
                 self._enforced[machine_id] = text
         self._enforced = {m: t for m, t in self._enforced.items() if m in self._machines}
 

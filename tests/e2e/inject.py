@@ -12,6 +12,7 @@ from cli import kamcmd
 from lab.api import Machine
 from tests.e2e.conftest import World
 
+TABLE = "c4_fault"
 POLL_S = 0.2
 
 
@@ -66,3 +67,28 @@ def _states(world: World, machine: Machine, unit: str) -> list[str]:
         "do cut -d' ' -f3 /proc/$p/stat; done"
     )
     return world.cluster.run(machine, "sh", "-c", script).split()
+
+
+@contextmanager
+def lossy(world: World, machines: Sequence[Machine], percent: int) -> Iterator[Callable[[], int]]:
+    """Each of the machines loses packets of the others; yields a counter of the lost ones."""
+    addresses = ", ".join(machine.private_ip for machine in machines)
+    rules = (
+        f"table inet {TABLE} {{ chain input {{ type filter hook input priority -10; "
+        f"ip saddr {{ {addresses} }} numgen random mod 100 < {percent} counter drop; }}; }}"
+    )
+
+    def lost() -> int:
+        counters = [_nft(world, m, "list", "table", "inet", TABLE) for m in machines]
+        return sum(int(text.split("packets ")[1].split()[0]) for text in counters)
+
+    with ExitStack() as stack:
+        for machine in machines:
+            _nft(world, machine, rules)
+            stack.callback(_nft, world, machine, "delete", "table", "inet", TABLE)
+        yield lost
+
+
+def _nft(world: World, machine: Machine, *arguments: str) -> str:
+    """The machine's own nft: the host's may be too old for these rules."""
+    return world.cluster.run(machine, "nft", *arguments)

@@ -1,4 +1,5 @@
-"""What happens to calls when what the SIP plane depends on is lost: lookups, discovery, media?
+"""What happens to calls when what the SIP plane depends on is lost: lookups, discovery, media,
+packets?
 
 Each test makes sure that the fault happened, looks who took over, and reports what it cost.
 """
@@ -6,20 +7,23 @@ Each test makes sure that the fault happened, looks who took over, and reports w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from cli.faults import Finding
+from cli.sip.scenarios import Caller
 from lab.api import Machine
 from settings.facts import (
+    CONFD_KAMAILIO_PORT,
     CONSUL_HTTP_PORT,
     CONSUL_SERVER,
     RTPENGINE_HTTP_PORT,
     Tier,
 )
 from tests.e2e.conftest import World
-from tests.e2e.inject import hung, invites_of, power_cut, wait
+from tests.e2e.inject import hung, invites_of, lossy, power_cut, wait
 from tests.e2e.records import assert_one_record_each
 from tests.e2e.traffic import Outcome, Traffic
 
@@ -29,6 +33,16 @@ Report = Callable[[Finding], None]
 REPLACEMENT_LIMIT_S = 120.0
 LOOKUP_LIMIT_MS = 4500  # two answers that do not come, 2 s each
 RELAY_LIMIT_MS = 2500
+SERVER = """
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(500)
+    do_POST = do_GET
+
+http.server.ThreadingHTTPServer({address}, Handler).serve_forever()
+"""
 CONSUL, CONFD, KAMAILIO = "consul.service", "router-confd.service", "kamailio.service"
 
 
@@ -72,6 +86,84 @@ def test_calls_go_on_when_a_router_confd_instance_hangs(world: World, report: Re
 
     assert outcome.failed == 0, outcome
     assert outcome.delay_ms <= LOOKUP_LIMIT_MS, outcome
+
+
+@contextmanager
+def _hanging(world: World, machine: Machine) -> Iterator[None]:
+    with hung(world, [machine], CONFD):
+        yield
+
+
+@pytest.mark.parametrize("kind", ["down", "hanging", "answering 500"])
+def test_without_any_router_confd_only_new_calls_fail_and_only_meanwhile(
+    world: World, report: Report, kind: str
+) -> None:
+    """Calls that ring or are established need no lookup."""
+    faults = {"down": _stopped, "hanging": _hanging, "answering 500": _answering_500}
+    instances = world.cluster.machines(world.tenant.name, Tier.CONFD.value)
+    with Traffic(world, f"confd-{kind.split()[0]}", seconds=0, ring_s=6, hold_s=12) as traffic:
+        with ExitStack() as fault:
+            for instance in instances:
+                fault.enter_context(faults[kind](world, instance))
+            began = time.monotonic()
+            refused = [_refused(world, sbc) for sbc in world.exchange.sbcs()]
+        window_s = time.monotonic() - began
+        recovered_s = wait(lambda: _answered(world), 30, "new calls after the fault")
+        outcome = traffic.wait()
+    report(
+        Finding(
+            fault=f"every router-confd {kind}", calls=outcome.placed + sum(refused),
+            lost=outcome.failed, refused=sum(refused), delay_ms=outcome.delay_ms,
+            window=f"new calls, {window_s + recovered_s:.0f} s",
+            takeover=f"nobody; the same instances {recovered_s:.0f} s after the end of the fault",
+        )
+    )  # fmt: skip
+
+    assert all(refused), "the fault did not happen"
+    assert outcome.failed == 0, outcome
+
+
+def _refused(world: World, sbc: Machine) -> int:
+    """Calls of two that are refused with 500, not left without an answer."""
+    with world.exchange.caller("refused", sbc, Caller(expect=500), calls=2, rate=5) as call:
+        result = call.wait(40)
+    assert result.ok, result
+    return result.answered
+
+
+def _answered(world: World) -> bool:
+    """A call through each SBC is answered."""
+    for sbc in world.exchange.sbcs():
+        with world.exchange.caller("again", sbc, Caller(hold_ms=100)) as call:
+            if not call.wait(30).ok:
+                return False
+    return True
+
+
+@contextmanager
+def _stopped(world: World, machine: Machine) -> Iterator[None]:
+    """The service is stopped: connections are refused."""
+    world.cluster.run(machine, "systemctl", "stop", CONFD, timeout=40)
+    try:
+        yield
+    finally:
+        world.cluster.run(machine, "systemctl", "start", CONFD, timeout=40)
+
+
+@contextmanager
+def _answering_500(world: World, machine: Machine) -> Iterator[None]:
+    """In the place of the service, a server that answers 500 to everything."""
+    address = f"({machine.private_ip!r}, {CONFD_KAMAILIO_PORT})"
+    unit = "c4-fault.service"
+    with _stopped(world, machine):
+        world.cluster.run(
+            machine, "systemd-run", "--collect", f"--unit={unit}", "/usr/bin/python3", "-c",
+            SERVER.format(address=address),
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            world.cluster.run(machine, "systemctl", "stop", unit)
 
 
 # --- Consul ----------------------------------------------------------------------------------
@@ -146,7 +238,26 @@ def _inactive(world: World, router: Machine) -> bool:
     return True
 
 
-# --- media -----------------------------------------------------------------------
+# --- packets and media -----------------------------------------------------------------------
+
+
+def test_calls_survive_the_loss_of_packets_inside(world: World, report: Report) -> None:
+    machines = [
+        machine
+        for tier in Tier
+        for machine in world.cluster.machines(world.tenant.name, tier.value)
+    ]
+    with (
+        lossy(world, machines, 5) as lost,
+        Traffic(world, "loss", seconds=12, hold_s=14) as traffic,
+    ):
+        outcome = traffic.wait()
+        packets = lost()
+    takeover = f"retransmission ({packets} packets lost), sometimes the other router"
+    report(_finding("5 % of the packets between instances are lost", outcome, takeover))
+
+    assert packets > 100, "the fault did not happen"
+    assert outcome.failed == 0, outcome
 
 
 def _sessions(world: World, machine: Machine) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import agent.apply as lists
 from agent import pki, pool, sbc_tls
+from agent.daemon import PEERS_INTERVAL_S
 from agent.kamcmd import RpcFailed
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
@@ -337,9 +338,24 @@ class Cluster:
         for sbc in self.tier("sbc"):
             self._count(sbc, "dispatcher.list", "FLAGS: AP", 2 * routers)  # probed sets
         for prefix in ("sbc", "rtr"):
-            nodes = self.tier(prefix)
-            for node in nodes:
-                self._count(node, "dmq.list_nodes", "status: active", len(nodes))
+            self._settle_peers(prefix)
+
+    def _settle_peers(self, prefix: str) -> None:
+        """Wait until all know each other; peers are announced again, as the agents do."""
+        nodes = self.tier(prefix)
+
+        def settled() -> bool:
+            lists = [node.rpc("dmq.list_nodes") for node in nodes]
+            return all(text.count("status: active") == len(nodes) for text in lists)
+
+        for _ in range(4):
+            end = time.monotonic() + PEERS_INTERVAL_S
+            while time.monotonic() < end:
+                if settled():
+                    return
+                time.sleep(0.05)
+            self.repeat_dmq(prefix)
+        wait_until(settled, PEERS_INTERVAL_S, f"{prefix}: DMQ peers active")
 
     def _count(self, node: Node, command: str, text: str, number: int) -> None:
         wait_until(

