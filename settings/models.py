@@ -314,7 +314,7 @@ class Sip(Model):
         description="new calls that one SBC takes per second; more get 503 with Retry-After",
     )
     overload_ms: int = Field(
-        default=50,
+        default=100,
         ge=20,
         le=400,
         description="wait of messages in a node's queues from which it refuses new calls with 503 "

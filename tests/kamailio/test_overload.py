@@ -25,13 +25,16 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("sipp") is None, reason="needs SIPp"),
 ]
 MAX_LOOKUPS = 10
+OVERLOAD_MS = 50
 LATE_MS = 50  # of a node that nobody slows down
 STEP_S = 0.02  # of a throttled node: short against every timer
 
 
 @pytest.fixture(scope="module")
 def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
-    changed = with_sip(load("demo"), max_new_calls_per_s=100_000, max_lookups=MAX_LOOKUPS)
+    changed = with_sip(
+        load("demo"), max_new_calls_per_s=100_000, max_lookups=MAX_LOOKUPS, overload_ms=OVERLOAD_MS
+    )
     with cluster(image_root, changed, memory_mb=256) as made:
         yield made
 
