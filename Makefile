@@ -21,9 +21,9 @@ demo-down: ## remove the demo (root)
 	@scripts/bootstrap
 	@$(PYTHON) -m cli demo down
 
-test: ## every test (root; the first run builds the machine image)
+test: ## every test but `make faults` (root; the first run builds the machine image)
 	@scripts/bootstrap tests
-	@$(PYTEST) $(PYTEST_ARGS)
+	@$(PYTEST) -m "not faults" $(PYTEST_ARGS)
 
 test-unit: ## the tests that take milliseconds; no root
 	@scripts/bootstrap
@@ -31,11 +31,12 @@ test-unit: ## the tests that take milliseconds; no root
 
 test-e2e: ## the tests against a deployment on the local cloud (root)
 	@scripts/bootstrap tests
-	@$(PYTEST) tests/e2e $(PYTEST_ARGS)
+	@$(PYTEST) -m "not faults" tests/e2e $(PYTEST_ARGS)
 
-faults: ## the fault tests alone; their results become docs/faults.md (root)
+faults: ## the whole matrix of faults and overload, on a quiet machine; docs/faults.md is made of it (root)
 	@scripts/bootstrap tests
-	@C4_E2E_RECORD=1 $(PYTEST) tests/e2e/test_faults.py tests/e2e/test_faults_services.py $(PYTEST_ARGS)
+	@C4_E2E_RECORD=1 $(PYTEST) tests/e2e/test_faults.py tests/e2e/test_faults_services.py \
+	  tests/e2e/test_rolling.py tests/kamailio/test_overload.py $(PYTEST_ARGS)
 	@$(PYTHON) -m cli docs
 
 lint: ## ruff and mypy

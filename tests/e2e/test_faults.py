@@ -130,6 +130,7 @@ def test_call_survives_the_power_cut_of_its_router(world: World) -> None:
         assert_one_record_each(world, calls.call_ids)
 
 
+@pytest.mark.faults
 def test_hung_router_is_passed_by_and_comes_back(world: World, report: Report) -> None:
     cluster, tenant = world.cluster, world.tenant
     victim, other = cluster.machines(tenant.name, Tier.ROUTER.value)
@@ -164,6 +165,7 @@ def test_hung_router_is_passed_by_and_comes_back(world: World, report: Report) -
     assert calls.routers[victim.private_ip] > 0, "it came back, but gets no calls"
 
 
+@pytest.mark.faults
 def test_calls_of_a_dead_sbc_go_on_at_its_address(world: World, report: Report) -> None:
     """The replacement gets the address and, from its peers, the dialogs."""
     cluster, tenant, exchange = world.cluster, world.tenant, world.exchange

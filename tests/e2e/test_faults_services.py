@@ -27,7 +27,7 @@ from tests.e2e.inject import hung, invites_of, lossy, power_cut, wait
 from tests.e2e.records import assert_one_record_each
 from tests.e2e.traffic import Outcome, Traffic
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 
 Report = Callable[[Finding], None]
 REPLACEMENT_LIMIT_S = 120.0

@@ -12,7 +12,7 @@ from tests.e2e.conftest import World
 from tests.e2e.inject import wait
 from tests.e2e.traffic import Traffic
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 
 TIERS = (Tier.SBC, Tier.ROUTER)
 ROLLING_LIMIT_S = 400.0

@@ -113,6 +113,7 @@ def late_ms(node: Node) -> int:
     return int(re.findall(r"\d+", node.rpc("pv.shvGet", "latest"))[-1])
 
 
+@pytest.mark.faults
 def test_calls_that_a_slow_sbc_accepts_are_carried_and_the_rest_told_at_once(
     plane: Cluster,
 ) -> None:
