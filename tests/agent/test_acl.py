@@ -19,6 +19,8 @@ from agent.plane import Plane, Sbc
 from settings import facts
 from tests.agent.consul_server import MANAGEMENT, Server, consul_server
 
+pytestmark = pytest.mark.slow  # a real Consul server
+
 DEPLOYMENT = "demo"
 OPERATOR = str(uuid.uuid4())
 
