@@ -86,13 +86,8 @@ def check_confd(text: str) -> None:
         raise ListRefused("no router-confd")
 
 
-def check_leaving(text: str) -> None:
-    """Mostly nobody leaves."""
-    check_table(text, _HTABLE, least=0)
-
-
-def check_sources(text: str) -> None:
-    """Nobody at all means that the SBCs do without the list."""
+def check_optional(text: str) -> None:
+    """May be empty: mostly nobody leaves, and without sources the SBCs do without the list."""
     check_table(text, _HTABLE, least=0)
 
 
@@ -105,11 +100,11 @@ def check_dmq(text: str) -> None:
 
 
 LISTS: dict[str, ListKind] = {
-    "leaving": ListKind(check_leaving, _by("htable.reload", "leaving")),
+    "leaving": ListKind(check_optional, _by("htable.reload", "leaving")),
     # A router that is in neither list for a moment would be taken for dead.
     "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload"), after="leaving"),
     "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
     "router-confd": ListKind(check_confd, _by("htable.reload", "confd")),
     "dmq": ListKind(check_dmq, lambda text, rpc: dmq.set_peers(_lines(text), rpc)),
-    "sources": ListKind(check_sources, _by("htable.reload", "sources")),
+    "sources": ListKind(check_optional, _by("htable.reload", "sources")),
 }

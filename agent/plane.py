@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
+import requests
+
+from agent.errors import AgentError
 from agent.local_consul import LocalConsul
 from settings import facts
 from settings.facts import Tier
+
+TIMEOUT_S = 2.0
+T = TypeVar("T")
 
 
 class Sbc(NamedTuple):
@@ -44,6 +50,23 @@ def of(consul: LocalConsul, tags: Mapping[str, str]) -> Plane:
         ),
         confds=tuple(confds),
     )
+
+
+def ask(confds: Iterable[str], path: str, what: str, read: Callable[[Any], T]) -> T:
+    """What `read` makes of the JSON of the first router-confd that answers well.
+
+    It may raise ValueError, KeyError or TypeError: then the next one is asked. Raises
+    `AgentError`, which names `what`.
+    """
+    problem = "no router-confd"
+    for base in confds:
+        try:
+            reply = requests.get(base + path, timeout=TIMEOUT_S)
+            reply.raise_for_status()
+            return read(reply.json())
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            problem = f"{base}: {type(error).__name__}"
+    raise AgentError(f"{what}: {problem}")
 
 
 def highest(task: str, candidates: Iterable[str]) -> str:

@@ -12,18 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import requests
-
 from agent import kamcmd, log, paths
 from agent.errors import AgentError
 from agent.kamcmd import RpcFailed
-from agent.plane import Plane, highest
+from agent.plane import Plane, ask, highest
 from agent.write import write_newer
 from settings import facts
 
 TABLE = "uacreg"
 PATH = "/1.0/kamailio/dbtext/uacreg"
-TIMEOUT_S = 2.0
 _FIELD = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
 _REGISTRAR = re.compile(r"sip:(?P<host>[0-9A-Za-z.:\[\]_-]+)(?P<parameters>(;[0-9A-Za-z._~=-]+)*)")
 Rpc = Callable[..., str]
@@ -84,15 +81,7 @@ def own_share(table: Table, own: str, plane: Plane) -> Table:
 
 def fetch(confds: Sequence[str]) -> Table:
     """The whole table, of the first router-confd that answers. Raises `AgentError`."""
-    problem = "no router-confd"
-    for base in confds:
-        try:
-            reply = requests.get(base + PATH, timeout=TIMEOUT_S)
-            reply.raise_for_status()
-            return parse(str(reply.json()["content"]))
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            problem = f"{base}: {type(error).__name__}"
-    raise AgentError(f"registrations: {problem}")
+    return ask(confds, PATH, "registrations", lambda reply: parse(str(reply["content"])))
 
 
 class Registrations:

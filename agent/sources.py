@@ -12,14 +12,10 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Protocol
 
-import requests
-
 from agent import log
-from agent.errors import AgentError
-from agent.plane import Plane, highest
+from agent.plane import Plane, ask, highest
 
 PATH = "/1.0/kamailio/sources"
-TIMEOUT_S = 2.0
 VALID_S = 300  # the SBCs do without the list when nobody has confirmed it for so long
 CONFIRM_S = 60
 MOST = 25_000  # Consul takes half a megabyte under one key
@@ -73,15 +69,9 @@ class Sources:
 
 def fetch(confds: Iterable[str]) -> list[str]:
     """IPv4 addresses, sorted, of the first router-confd that answers. Raises `AgentError`."""
-    problem = "no router-confd"
-    for base in confds:
-        try:
-            reply = requests.get(base + PATH, timeout=TIMEOUT_S)
-            reply.raise_for_status()
-            return _addresses(source["address"] for source in reply.json()["sources"])
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            problem = f"{base}: {type(error).__name__}"
-    raise AgentError(f"sources: {problem}")
+    return ask(
+        confds, PATH, "sources", lambda reply: _addresses(s["address"] for s in reply["sources"])
+    )
 
 
 def _addresses(texts: Iterable[str]) -> list[str]:
