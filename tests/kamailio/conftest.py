@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kamailio.cluster import Cluster, cluster
+from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster
+from tests.kamailio.sip import Agent
 
 ROOT_VARIABLE = "C4_KAMAILIO_ROOT"
 
@@ -40,6 +41,18 @@ def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
         pytest.skip("needs root")
     with cluster(image_root) as made:
         yield made
+
+
+@pytest.fixture
+def caller(plane: Cluster) -> Agent:
+    """A user agent at the address that router-confd knows as a trunk's."""
+    return plane.ua(CALLER)
+
+
+@pytest.fixture
+def callee(plane: Cluster) -> Agent:
+    """A user agent where router-confd sends calls by default; it answers them."""
+    return plane.ua(CALLEE)
 
 
 @pytest.fixture(autouse=True)

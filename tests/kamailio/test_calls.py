@@ -21,16 +21,6 @@ SBC2 = ("203.0.113.12", 5060)
 PRIVATE = "10.40."
 
 
-@pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
-
-
 def established(caller: Agent, callee: Agent, via: tuple[str, int] = SBC1) -> tuple[Call, Call]:
     """A confirmed call: the caller's end and the callee's."""
     call = caller.call(via)

@@ -104,16 +104,6 @@ def homer(host: str) -> Iterator[Homer]:
     made.close()
 
 
-@pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
-
-
 def test_a_call_is_seen_on_every_leg(
     plane: Cluster, homer: Homer, caller: Agent, callee: Agent
 ) -> None:

@@ -16,16 +16,6 @@ from tests.kamailio.test_calls import SBC1, established
 pytestmark = pytest.mark.sip
 
 
-@pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
-
-
 @pytest.fixture(autouse=True)
 def whole_lists(plane: Cluster) -> Iterator[None]:
     yield

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from tests.kamailio.attack import forgive
+from tests.kamailio.cluster import CALLEE, CALLEE2, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.netns import socket_in
 from tests.kamailio.sip import Agent
@@ -21,21 +22,9 @@ ATTACKER = "198.51.100.66"
 
 
 @pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
-
-
-@pytest.fixture
 def attacker(plane: Cluster) -> Iterator[Agent]:
     yield plane.ua(ATTACKER)
-    for sbc in plane.tier("sbc"):
-        for table in ("ban", "flood", "known", "login", "stranger"):
-            sbc.rpc("htable.flush", table)
+    forgive(plane)
 
 
 def raw(agent: Agent, method: str, *lines: str, uri: str = f"sip:100@{SBC1[0]}") -> str:

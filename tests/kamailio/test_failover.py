@@ -10,7 +10,7 @@ import time
 import pytest
 
 from settings.facts import Tier
-from tests.kamailio.cluster import CALLEE, CALLER, RTPS, Cluster, wait_until
+from tests.kamailio.cluster import CALLER, RTPS, Cluster, wait_until
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, sdp
 from tests.kamailio.test_calls import SBC1, SBC2, established
@@ -19,16 +19,6 @@ from tests.kamailio.test_records import records
 pytestmark = pytest.mark.sip
 LIMIT_S = 0.9  # 0.5 s on an idle machine; the rest is for a busy one
 EARLY = ("INVITE", 100)
-
-
-@pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
 
 
 def other_router(plane: Cluster, dead: Node) -> Node:

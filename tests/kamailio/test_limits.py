@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from tests.kamailio.cluster import CALLEE, CALLEE2, Cluster, wait_until
 from tests.kamailio.confd_stub import answer, limited
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, Call, Result
@@ -21,16 +21,6 @@ from tests.kamailio.test_records import only_record
 pytestmark = pytest.mark.sip
 GAP_S = 0.03  # between the calls of a burst: twice what news needs to the other router, when busy
 OVERSHOOT = 1  # calls that two routers may let in beyond a limit then; alone each would take it all
-
-
-@pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
 
 
 @pytest.fixture(autouse=True)

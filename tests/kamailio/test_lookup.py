@@ -17,16 +17,6 @@ pytestmark = pytest.mark.sip
 CALLS = 4  # enough to meet the failing instance first at least once
 
 
-@pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
-
-
 def call(caller: Agent) -> tuple[int, float]:
     made = caller.call(SBC1)
     result = made.invite()

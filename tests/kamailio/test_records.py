@@ -17,16 +17,6 @@ from tests.kamailio.test_calls import SBC1, established
 pytestmark = pytest.mark.sip
 
 
-@pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
-
-
 def records(plane: Cluster, call_id: str) -> list[dict[str, Any]]:
     """What router-confd stores: one row per key."""
     sent = [r for stub in plane.confds for r in stub.cdrs if r["call_id"] == call_id]

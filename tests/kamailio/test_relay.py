@@ -10,23 +10,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kamailio.attack import ATTACKER, VICTIM, forgive, replies, send
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from tests.kamailio.cluster import CALLEE, CALLEE2, Cluster, wait_until
 from tests.kamailio.sip import Agent, Message, sdp
 from tests.kamailio.test_calls import SBC1, SBC2, established
 from tests.kamailio.test_edge import fetch
 
 pytestmark = pytest.mark.sip
 _number = itertools.count(1)
-
-
-@pytest.fixture
-def caller(plane: Cluster) -> Agent:
-    return plane.ua(CALLER)
-
-
-@pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
 
 
 @pytest.fixture

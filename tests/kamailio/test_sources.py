@@ -41,11 +41,6 @@ def _list(plane: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture
-def callee(plane: Cluster) -> Agent:
-    return plane.ua(CALLEE)
-
-
-@pytest.fixture
 def stranger(plane: Cluster) -> Agent:
     return plane.ua(STRANGER)
 
