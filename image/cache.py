@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from lab.names import cache_dir
+
+IN_USE_S: Final = 6 * 3600  # longer than any run of the tests
 
 
 def digest(parts: Iterable[Path | str]) -> str:
@@ -44,10 +47,11 @@ def locked(name: str) -> Iterator[None]:
 def build_once(target: Path, build: Callable[[Path], None]) -> bool:
     """Make `target` by calling `build` with an empty `.part` directory, renamed when complete.
 
-    A `target` that exists is kept. Returns whether it had to be made. What an interrupted
-    build left behind is removed by the next one.
+    A `target` that exists is kept, and marked as used now, for `prune`. Returns whether it had
+    to be made. What an interrupted build left behind is removed by the next one.
     """
     if target.exists():
+        os.utime(target)
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(f"{target.parent.name}-{target.name}"):
@@ -62,14 +66,16 @@ def build_once(target: Path, build: Callable[[Path], None]) -> bool:
 
 
 def prune(directory: Path, prefix: str, keep: Collection[Path], most: int = 5) -> None:
-    """Delete all but the `most` newest of the entries that begin with `prefix`, never `keep`.
+    """Delete all but the `most` last used of the entries that begin with `prefix`, never `keep`,
+    nor what was used within `IN_USE_S`: another checkout's tests may run on it.
 
     What interrupted builds left behind goes after a day.
     """
-    yesterday = time.time() - 86400
+    yesterday, lately = time.time() - 86400, time.time() - IN_USE_S
     entries = sorted(directory.glob(f"{prefix}*"), key=lambda p: p.stat().st_mtime, reverse=True)
     parts = [e for e in entries if ".part" in e.name]
     whole = [e for e in entries if e not in parts]
     old_parts = [p for p in parts if p.stat().st_mtime < yesterday]
-    for entry in old_parts + [e for e in whole[most:] if e not in keep]:
+    unused = [e for e in whole[most:] if e not in keep and e.stat().st_mtime < lately]
+    for entry in old_parts + unused:
         shutil.rmtree(entry, ignore_errors=True)

@@ -61,6 +61,15 @@ def test_prune_keeps_the_newest_and_those_in_use(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.glob("app-*")) == ["app-0", "app-1", "app-5"]
 
 
+def test_prune_keeps_what_another_checkout_uses(tmp_path: Path) -> None:
+    for name in ("app-a", "app-b", "app-c"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1_000_000, 1_000_000))
+    assert not build_once(tmp_path / "app-b", lambda part: None)
+    prune(tmp_path, "app-", keep=(), most=0)
+    assert [p.name for p in tmp_path.glob("app-*")] == ["app-b"]
+
+
 def test_layers_of_every_lab_are_in_use(tmp_path: Path) -> None:
     for lab in ("demo", "test"):
         config = tmp_path / "labs" / lab / "config.json"
