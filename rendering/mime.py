@@ -14,11 +14,11 @@ from rendering.files import File
 BOUNDARY = "===============c4=="  # fixed, or the same content would give other bytes each time
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Safe YAML that writes texts of several lines as literal blocks, to be read by people."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -41,7 +41,7 @@ class ProvisioningComponent(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, name: str) -> None:
         super().__init__(scope, id_)
-        data = yaml.safe_dump(_document(name), sort_keys=False)
+        data = yaml.dump(_document(name), Dumper=yaml.CSafeDumper, sort_keys=False)
         self._component = ImagebuilderComponent(
             self,
             "component",
