@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Final
 
 PROVIDER: Final = "cdktf_cdktf_provider_aws"
-NODE_HOOK: Final = Path(__file__).with_name("provider_index.cjs")
+NODE_HOOK: Final = Path(__file__).with_name("kernel.cjs")
 
 
 def install() -> None:
@@ -45,6 +45,8 @@ def install() -> None:
     _preload_node_hook()
     # Without bytecode every run would compile the services again: seconds, not milliseconds.
     sys.dont_write_bytecode = False
+    # Node parses them at each start, and jsii's talks to nobody.
+    os.environ.pop("NODE_EXTRA_CA_CERTS", None)
     # jsii's banner about Node 20 would drown every message of ours; package.json says what we need.
     os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
 
