@@ -23,6 +23,10 @@ async def _floor(request: Request) -> Response:
     return Response(CONSTANT, media_type="application/json")
 
 
+async def _bare(_body: bytes) -> bytes:
+    return CONSTANT
+
+
 async def main() -> None:
     settings = load_settings()
     parts = service.build(settings, load_secrets(settings.secrets_file))
@@ -31,7 +35,7 @@ async def main() -> None:
     app.router.add_api_route(
         "/floor", _floor, methods=["POST"], route_class_override=internal_api.DirectRoute
     )
-    served = FastLane(internal_api.fast(app, parts), "/bare", lambda _: CONSTANT)
+    served = FastLane(internal_api.fast(app, parts), {"/bare": _bare})
     follower = asyncio.create_task(parts.sync.run())
     await server.listener(served, settings.kamailio_listen).serve()
     follower.cancel()

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from pathlib import Path
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
-
+from router_confd.cdr_table import COLUMNS, CdrTable, Record, Refused, as_json, of_json
 from router_confd.database import Database, is_unavailable
-from router_confd.models import Cdr
+from router_confd.group_commit import Entry, GroupCommit
 from router_confd.schemas.kamailio import CdrRequest
 from router_confd.spool import Spool
 
+COMMIT_INTERVAL = 0.05  # seconds; nobody waits, a router takes a record for lost after 3 s
 STORE_TIMEOUT = 1.5  # seconds before a record goes to disk instead
 DELIVERY_INTERVAL = 1.0  # seconds
+DELIVERY_TIMEOUT = 10.0  # seconds
 BATCH = 500
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,8 @@ class CdrStore:
     """
 
     def __init__(self, database: Database, spool: Spool, reachable: Callable[[], bool]) -> None:
-        self._database = database
+        self._fresh, self._spooled = CdrTable(database), CdrTable(database)
+        self._group = GroupCommit(self._commit, COMMIT_INTERVAL, BATCH)
         self._reachable = reachable  # False: do not even try
         self._spool = spool
         self.stored = 0
@@ -49,28 +49,61 @@ class CdrStore:
         return self._spool.count
 
     async def take(self, request: CdrRequest, tenant: str) -> None:
-        """Store or spool a record of a known tenant. Raises Incomplete, SpoolFull, OSError."""
+        """Store or spool a record of a known tenant.
+
+        Raises Incomplete, Refused, SpoolFull, OSError.
+        """
         for field in ("source_ip", "source_port", "call_id"):
             if getattr(request, field) is None:
                 raise Incomplete(field)
-        key = _key(tenant, request.idempotency_key)
-        columns = request.model_dump(mode="json", exclude={"event", "idempotency_key"})
-        record = columns | {"tenant_uuid": tenant, "idempotency_key": str(key)}
-        if self._reachable() and await self._store_now(record):
-            self.stored += 1
-        else:
-            await asyncio.to_thread(self._spool.put, key, record)
-            self.spooled += 1
+        record: Record = {column: getattr(request, column) for column in COLUMNS}
+        record["tenant_uuid"] = UUID(tenant)
+        record["idempotency_key"] = _key(tenant, request.idempotency_key)
+        await self._group.put(record)
 
-    async def _store_now(self, record: dict[str, Any]) -> bool:
+    def close(self) -> None:
+        """Drop the connections."""
+        self._fresh.close()
+        self._spooled.close()
+
+    async def _commit(self, entries: list[Entry[Record]]) -> None:
+        """End every entry: in the database, on disk, or with what is wrong with it."""
+        left = await self._store(entries) if self._reachable() else entries
+        if left:
+            # Those that came meanwhile would wait for the same database, for as long again.
+            more = self._group.take()
+            entries += more
+            await self._keep_on_disk(left if left is entries else left + more)
+
+    async def _store(self, entries: list[Entry[Record]]) -> list[Entry[Record]]:
+        """Entries that could not be stored now. A bad one is found by halving, and alone fails."""
         try:
-            async with asyncio.timeout(STORE_TIMEOUT):
-                await self._insert([record])
+            await self._fresh.insert([entry.item for entry in entries], STORE_TIMEOUT)
+        except Refused as error:
+            if len(entries) == 1:
+                entries[0].fail(error)
+                return []
+            middle = len(entries) // 2
+            if left := await self._store(entries[:middle]):
+                return left + entries[middle:]
+            return await self._store(entries[middle:])
         except Exception as error:
-            if not is_unavailable(error):
-                raise
-            return False
-        return True
+            _report(error)
+            return entries
+        self.stored += len(entries)
+        for entry in entries:
+            entry.succeed()
+        return []
+
+    async def _keep_on_disk(self, entries: list[Entry[Record]]) -> None:
+        records = {entry.item["idempotency_key"]: as_json(entry.item) for entry in entries}
+        failed = await asyncio.to_thread(self._spool.put, records)
+        for entry in entries:
+            if error := failed.get(entry.item["idempotency_key"]):
+                entry.fail(error)
+            else:
+                self.spooled += 1
+                entry.succeed()
 
     async def deliver_forever(self) -> None:
         """Empty the spool whenever the database is there."""
@@ -80,61 +113,55 @@ class CdrStore:
                     pass
             except Exception:
                 log.exception("delivery of spooled CDRs failed, trying again")
+            if not self._spool.count:
+                self._spooled.close()
             await asyncio.sleep(DELIVERY_INTERVAL)
 
     async def deliver(self) -> bool:
-        """Store one batch from disk; False when the database is not there."""
-        batch = await asyncio.to_thread(self._spool.batch, BATCH)
+        """Store one batch from disk; False when the database does not take it now."""
+        batch = []
+        for path, stored in await asyncio.to_thread(self._spool.batch, BATCH):
+            try:
+                batch.append((path, of_json(stored)))
+            except (ValueError, KeyError, TypeError):
+                await self._reject(path, "no record")
+        if not batch:
+            await asyncio.to_thread(self._spool.done, [])
+            return True
+        return await self._deliver(batch)
+
+    async def _deliver(self, batch: list[tuple[Path, Record]]) -> bool:
+        """One bad record, such as of a tenant deleted meanwhile, must not hold up the others."""
         try:
-            await self._insert([record for _, record in batch])
+            await self._spooled.insert([record for _, record in batch], DELIVERY_TIMEOUT)
+        except Refused as error:
+            if len(batch) == 1:
+                await self._reject(batch[0][0], type(error.__cause__).__name__)
+                return True
+            middle = len(batch) // 2
+            return await self._deliver(batch[:middle]) and await self._deliver(batch[middle:])
         except Exception as error:
-            if is_unavailable(error):
-                return False
-            if not isinstance(error, DBAPIError) or len(batch) == 0:
-                raise
-            return await self._deliver_singly(batch)
+            _report(error)
+            return False
         await asyncio.to_thread(self._spool.done, [path for path, _ in batch])
         self.stored += len(batch)
         return True
 
-    async def _deliver_singly(self, batch: list[Any]) -> bool:
-        """One bad record, such as of a tenant deleted meanwhile, must not hold up the others."""
-        for path, record in batch:
-            try:
-                await self._insert([record])
-            except DBAPIError as error:
-                if is_unavailable(error):
-                    return False
-                log.error("CDR %s refused by the database: %s", path.stem, type(error.orig))
-                await asyncio.to_thread(self._spool.reject, path)
-                self.rejected += 1
-                continue
-            await asyncio.to_thread(self._spool.done, [path])
-            self.stored += 1
-        return True
+    async def _reject(self, path: Path, why: str) -> None:
+        log.error("CDR %s refused by the database: %s", path.stem, why)
+        await asyncio.to_thread(self._spool.reject, path)
+        self.rejected += 1
 
-    async def _insert(self, records: list[dict[str, Any]]) -> None:
-        if not records:
-            return
-        rows = [
-            record
-            | {
-                "tenant_uuid": UUID(record["tenant_uuid"]),
-                "idempotency_key": UUID(record["idempotency_key"]),
-                "call_start": _time(record["call_start"]),
-            }
-            for record in records
-        ]
-        statement = insert(Cdr).on_conflict_do_nothing(index_elements=["idempotency_key"])
-        async with self._database.session() as session:
-            await session.execute(statement, rows)
+
+def _report(error: Exception) -> None:
+    """That the database is away is said by others; what is no such error is news."""
+    if not is_unavailable(error):
+        log.error(
+            "CDRs not stored now, they stay on disk: %s", type(error).__name__, exc_info=error
+        )
 
 
 def _key(tenant: str, idempotency_key: str | None) -> UUID:
     if idempotency_key is None:
         return uuid4()
     return uuid5(NAMESPACE_OID, f"{tenant}/{idempotency_key}")
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

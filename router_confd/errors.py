@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import ValidationError
@@ -59,14 +60,16 @@ class Duplicate(Exception):
 
 def install(app: FastAPI) -> None:
     """Register the handlers of this module."""
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(Unauthorized, _unauthorized)
-    app.add_exception_handler(Invalid, _invalid)
-    app.add_exception_handler(Duplicate, _duplicate)
-    app.add_exception_handler(Stale, _stale)
-    app.add_exception_handler(SpoolFull, _stale)
-    for kind in (*UNAVAILABLE, DBAPIError):
-        app.add_exception_handler(kind, _database)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def answer(error: Exception) -> Response:
+    """What the application answers when an endpoint raises this. Raises what nobody handles."""
+    for kind in type(error).__mro__:
+        if handler := _HANDLERS.get(kind):
+            return await handler(None, error)
+    raise error
 
 
 def in_body(error: ValidationError) -> list[Any]:
@@ -89,21 +92,21 @@ def validation_items(errors: Any) -> list[dict[str, Any]]:
     ]
 
 
-async def _validation(_request: Request, error: Exception) -> Response:
+async def _validation(_request: object, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return JSONResponse({"detail": validation_items(error.errors())}, 422)
 
 
-async def _unauthorized(_request: Request, error: Exception) -> Response:
+async def _unauthorized(_request: object, error: Exception) -> Response:
     return PlainTextResponse(str(error), 401)
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(_request: object, error: Exception) -> Response:
     assert isinstance(error, Invalid)
     return JSONResponse({"detail": [error.item]}, 422)
 
 
-async def _duplicate(_request: Request, error: Exception) -> Response:
+async def _duplicate(_request: object, error: Exception) -> Response:
     assert isinstance(error, Duplicate)
     field, message = error.field, str(error)
     constraint = {"constraing_id": field, "constraint": {"unique": True}, "message": message}
@@ -117,11 +120,22 @@ async def _duplicate(_request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": detail}, 409)
 
 
-async def _stale(_request: Request, _error: Exception) -> Response:
+async def _stale(_request: object, _error: Exception) -> Response:
     return JSONResponse({"detail": "not available, ask another instance"}, 503, RETRY_AFTER)
 
 
-async def _database(_request: Request, error: Exception) -> Response:
+async def _database(_request: object, error: Exception) -> Response:
     if not is_unavailable(error):
         raise error
     return JSONResponse({"detail": "database not available"}, 503, RETRY_AFTER)
+
+
+_HANDLERS: dict[type, Callable[[object, Exception], Awaitable[Response]]] = {
+    RequestValidationError: _validation,
+    Unauthorized: _unauthorized,
+    Invalid: _invalid,
+    Duplicate: _duplicate,
+    Stale: _stale,
+    SpoolFull: _stale,
+    **dict.fromkeys((*UNAVAILABLE, DBAPIError), _database),
+}

@@ -1,11 +1,11 @@
-"""A short way past FastAPI for the one request that is asked for every call.
+"""A short way past FastAPI for what is asked for every call.
 
 Middlewares, routing and request objects cost as much as the decision itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from router_confd.errors import MAX_BODY
@@ -14,41 +14,37 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
+Answer = Callable[[bytes], Awaitable[bytes | App | None]]
+
+CONTENT_TYPE = (b"content-type", b"application/json")
 
 
 class FastLane:
-    """An ASGI application: POST to `path` is answered with the JSON that `answer` makes of a body.
+    """An ASGI application: a POST of JSON to a path of `answers` is answered with what that makes
+    of the body: JSON, or a response of its own.
 
-    Everything else goes to `app`, and so does a body that is too large, or that `answer` raises an
-    exception about: `app` has to serve `path` as well, and to say what is wrong.
+    Everything else goes to `app`, and so does a body that is too large, or that the answer to is
+    None: `app` has to serve the path as well, and to say what is wrong.
     """
 
-    def __init__(self, app: App, path: str, answer: Callable[[bytes], bytes]) -> None:
-        self._app, self._path, self._answer = app, path, answer
+    def __init__(self, app: App, answers: Mapping[str, Answer]) -> None:
+        self._app, self._answers = app, answers
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] != "POST":
+        answer = self._answers.get(scope["path"]) if scope["type"] == "http" else None
+        if answer is None or scope["method"] != "POST" or CONTENT_TYPE not in scope["headers"]:
             await self._app(scope, receive, send)
             return
         messages, body = await _read(receive)
-        reply = self._reply(body)
+        reply = None if body is None else await answer(body)
         if reply is None:
             await self._app(scope, _replay(messages, receive), send)
-            return
-        headers = [
-            (b"content-length", str(len(reply)).encode()),
-            (b"content-type", b"application/json"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": reply})
-
-    def _reply(self, body: bytes | None) -> bytes | None:
-        if body is None:
-            return None
-        try:
-            return self._answer(body)
-        except Exception:  # the application will meet it again, and has the words for it
-            return None
+        elif isinstance(reply, bytes):
+            headers = [(b"content-length", str(len(reply)).encode()), CONTENT_TYPE]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": reply})
+        else:
+            await reply(scope, receive, send)
 
 
 async def _read(receive: Receive) -> tuple[list[Message], bytes | None]:

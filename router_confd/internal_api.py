@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -71,8 +72,32 @@ def status_router(service: Service) -> APIRouter:
 
 
 def fast(app: FastAPI, service: Service) -> FastLane:
-    """The application, with a short way for routing questions."""
-    return FastLane(app, f"{PREFIX}/routing", partial(_answer, service))
+    """The application, with a short way for routing questions and call records."""
+    return FastLane(
+        app,
+        {
+            f"{PREFIX}/routing": partial(_quick_answer, service),
+            f"{PREFIX}/cdr": partial(_quick_record, service),
+        },
+    )
+
+
+async def _quick_answer(service: Service, question: bytes) -> bytes | None:
+    try:
+        return _answer(service, question)
+    except Exception:  # the application will meet it again, and has the words for it
+        return None
+
+
+async def _quick_record(service: Service, body: bytes) -> bytes | Response | None:
+    try:
+        request = CdrRequest.model_validate(json.loads(body))  # as FastAPI does
+    except Exception:
+        return None
+    try:  # Once: an attempt takes long when the database is away.
+        return (await _keep(service, request)).model_dump_json().encode()
+    except Exception as error:
+        return await errors.answer(error)
 
 
 def _answer(service: Service, question: bytes) -> bytes:
@@ -88,6 +113,18 @@ def _answer(service: Service, question: bytes) -> bytes:
     if body.request_uri and auth is not None and auth.success:  # opt-in
         reply["limits"] = limits.of_source(directory, auth)
     return to_json(reply)
+
+
+async def _keep(service: Service, request: CdrRequest) -> CdrReply:
+    """Raises errors.Invalid, Stale, and what CdrStore.take raises."""
+    tenant = _uuid(request.tenant_uuid)
+    if tenant not in service.sync.directory().tenants:
+        return CdrReply(success=False, cdr=None)
+    try:
+        await service.cdrs.take(request, tenant)
+    except Incomplete as error:
+        raise errors.Invalid(str(error), "field required", "value_error.missing") from None
+    return CdrReply(success=True, cdr=Cdr(**request.model_dump() | {"tenant_uuid": tenant}))
 
 
 def _routing(app: FastAPI, service: Service) -> None:
@@ -123,14 +160,7 @@ def _others(service: Service) -> APIRouter:
     @router.post("/cdr")
     async def cdr(body: CdrRequest) -> CdrReply:
         """Keep a call record; it is safe once this is answered."""
-        tenant = _uuid(body.tenant_uuid)
-        if tenant not in service.sync.directory().tenants:
-            return CdrReply(success=False, cdr=None)
-        try:
-            await service.cdrs.take(body, tenant)
-        except Incomplete as error:
-            raise errors.Invalid(str(error), "field required", "value_error.missing") from None
-        return CdrReply(success=True, cdr=Cdr(**body.model_dump() | {"tenant_uuid": tenant}))
+        return await _keep(service, body)
 
     @router.get("/dbtext/uacreg")
     async def registrations() -> DbText:

@@ -44,6 +44,7 @@ def listener(app: FastAPI | FastLane, listen: Listen, **tls: str) -> uvicorn.Ser
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
             backlog=1024,
@@ -80,6 +81,7 @@ async def run(service: Service) -> None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(GRACE):
                 await service.cdrs.deliver()
+        service.cdrs.close()
         await service.database.close()
 
 

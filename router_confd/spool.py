@@ -26,8 +26,21 @@ class Spool:
             leftover.unlink()
         self.count = sum(1 for _ in directory.glob("*.json"))
 
-    def put(self, key: UUID, record: dict[str, Any]) -> None:
-        """Keep the record, safe from a power cut once this returns. Raises SpoolFull, OSError."""
+    def put(self, records: dict[UUID, dict[str, Any]]) -> dict[UUID, Exception]:
+        """Keep records, safe from a power cut once this returns; what went wrong with the others.
+
+        That is SpoolFull or OSError. Raises OSError when none is safe.
+        """
+        failed: dict[UUID, Exception] = {}
+        for key, record in records.items():
+            try:
+                self._write(key, record)
+            except (SpoolFull, OSError) as error:
+                failed[key] = error
+        self._sync()
+        return failed
+
+    def _write(self, key: UUID, record: dict[str, Any]) -> None:
         if self.count >= self._limit:
             raise SpoolFull
         final = self._directory / f"{key}.json"
@@ -39,7 +52,6 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(final)
-        self._sync()
         self.count += not known
 
     def batch(self, size: int) -> list[tuple[Path, dict[str, Any]]]:

@@ -49,6 +49,8 @@ class Read(BaseModel):
 
 
 def _printable(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text  # as nearly all are, and quickly known
     if _CONTROL.search(text):
         raise ValueError("must not contain control characters")
     try:
@@ -82,7 +84,10 @@ def _did(text: str) -> str:
 
 
 def _utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be in the years 1 to 9999 of UTC") from None
 
 
 def _iso(value: datetime) -> str:

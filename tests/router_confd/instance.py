@@ -48,6 +48,7 @@ class Instance:
     def __init__(self, postgres: Postgres, directory: Path, database: str, **extra: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.database = database
         self.internal_port, self.api_port = free_port(), free_port()
         self.credentials = directory / "database.json"
         self.credentials.write_text(json.dumps({"username": USER, "password": PASSWORD}))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from router_confd.errors import MAX_BODY
-from router_confd.fast_lane import FastLane, Message, Receive, Send
+from router_confd.fast_lane import App, FastLane, Message, Receive, Send
 
 PATH = "/1.0/kamailio/routing"
 
@@ -29,10 +29,15 @@ class Behind:
         await send({"type": "http.response.body", "body": b""})
 
 
-def _upper(body: bytes) -> bytes:
-    if body.startswith(b"bad"):
-        raise ValueError(body)
-    return body.upper()
+async def _other_answer(_scope: Message, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 503, "headers": []})
+    await send({"type": "http.response.body", "body": b"later"})
+
+
+async def _upper(body: bytes) -> bytes | App | None:
+    if body == b"later":
+        return _other_answer
+    return None if body.startswith(b"bad") else body.upper()
 
 
 def _parts(*bodies: bytes) -> list[dict[str, Any]]:
@@ -44,7 +49,11 @@ def _parts(*bodies: bytes) -> list[dict[str, Any]]:
 
 
 def _ask(
-    messages: list[dict[str, Any]], *, path: str = PATH, method: str = "POST"
+    messages: list[dict[str, Any]],
+    *,
+    path: str = PATH,
+    method: str = "POST",
+    content_type: bytes = b"application/json",
 ) -> tuple[list[Message], Behind]:
     """What was sent, and the application behind."""
     sent: list[Message] = []
@@ -56,8 +65,9 @@ def _ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "path": path, "method": method}
-    asyncio.run(FastLane(behind, PATH, _upper)(scope, receive, send))
+    headers = [(b"host", b"x"), (b"content-type", content_type)]
+    scope = {"type": "http", "path": path, "method": method, "headers": headers}
+    asyncio.run(FastLane(behind, {PATH: _upper})(scope, receive, send))
     return sent, behind
 
 
@@ -72,6 +82,22 @@ def test_a_question_is_answered_at_once(parts: tuple[bytes, ...]) -> None:
         b"content-type": b"application/json",
     }
     assert sent[1]["body"] == b"HELLO"
+
+
+def test_it_can_answer_with_a_response_of_its_own() -> None:
+    sent, behind = _ask(_parts(b"lat", b"er"))
+
+    assert not behind.messages
+    assert (sent[0]["status"], sent[1]["body"]) == (503, b"later")
+
+
+def test_what_is_not_said_to_be_json_goes_on() -> None:
+    messages = _parts(b"hello")
+
+    sent, behind = _ask(messages, content_type=b"text/plain")
+
+    assert sent[0]["status"] == 418
+    assert behind.messages == messages
 
 
 @pytest.mark.parametrize(
