@@ -241,6 +241,13 @@ class Sip(Model):
     lookup_timeout_ms: int = Field(
         default=2000, ge=100, le=10000, description="wait for one router-confd answer, ms"
     )
+    media_timeout_ms: int = Field(
+        default=600,
+        ge=200,
+        le=5000,
+        description="wait for an rtpengine's answer to a command, repeated five times meanwhile, "
+        "before another one gets it, ms",
+    )
     max_message_bytes: int = Field(
         default=16384,
         ge=2048,
