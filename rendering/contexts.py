@@ -12,6 +12,7 @@ from settings.models import Deployment, DispatchAlgorithm, KamailioSize, Limits,
 # VPC (/16, the largest that AWS allows).
 NODE_ID_STEP = 65_536
 LOOKUP_TRIES = 3
+JOIN_S = 12  # two rounds of the agents of both sides, 5 s each
 # With two, at 5 % of packets lost, one command in a hundred found its rtpengine "dead" for seconds.
 MEDIA_TRIES = 5
 # Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
@@ -61,6 +62,7 @@ class KamailioContext:
     vpc: str  # every address inside
     lookup_tries: int  # router-confd instances that a router asks about one call
     lookup_limit_ms: int  # a router knows the way of a call by then
+    join_s: int  # the peers have told a node of their calls that long after its start
     media_tries: int  # times that a command is sent to an rtpengine
     media_try_ms: int
     own_network: str  # addresses that peers of the tier may have
@@ -104,6 +106,7 @@ class KamailioContext:
             vpc=str(deployment.network.cidr),
             lookup_tries=LOOKUP_TRIES,
             lookup_limit_ms=LOOKUP_TRIES * tenant.sip.lookup_timeout_ms + 500,
+            join_s=JOIN_S,
             media_tries=MEDIA_TRIES,
             media_try_ms=tenant.sip.media_timeout_ms // MEDIA_TRIES,
             own_network=networks[tier.segment],

@@ -1,0 +1,100 @@
+"""Kamailio is killed and started again at once, as systemd does: nobody takes it for dead."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.kamailio.cluster import CALLER, Cluster, wait_until
+from tests.kamailio.node import Node
+from tests.kamailio.sip import Agent, sdp
+from tests.kamailio.test_calls import SBC1, established
+from tests.kamailio.test_records import records
+
+pytestmark = pytest.mark.sip
+RELAY = "203.0.113.3"
+LIMIT_S = 0.9  # 0.5 s on an idle machine; the rest is for a busy one
+
+
+def kill(plane: Cluster, node: Node) -> None:
+    """Started again, but its agent has not told it its peers yet."""
+    node.kill()
+    node.start_kamailio(memory_mb=plane.memory_mb)
+
+
+def test_router_that_does_not_know_the_call_yet_leaves_it_to_the_other(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call, _ = established(caller, callee)
+    sbc = plane.nodes["sbc1"]
+    router = plane.router_of(sbc)
+    failovers = sbc.logged("router of the dialog failed")
+    kill(plane, router)
+    probed = 2 * len(plane.tier("rtr"))
+    wait_until(lambda: sbc.rpc("dispatcher.list").count("FLAGS: AP") == probed, what="probes")
+    sbc.rpc("htable.flush", "down")
+    assert call.call_id not in router.rpc("dlg.list")
+    result = call.request("INVITE", body=sdp(CALLER, 6000))
+    assert result.status == 200
+    assert result.seconds < LIMIT_S
+    assert result.message is not None
+    assert RELAY in result.message.body, "past rtpengine"
+    assert sbc.logged("router of the dialog failed") == failovers + 1, "who took over?"
+    call.ack()
+    assert call.bye().status == 200
+    wait_until(lambda: bool(records(plane, call.call_id)), what="record")
+    plane.repeat_dmq("rtr")
+    plane.settle()
+
+
+def test_sbc_that_does_not_know_the_call_yet_waits_for_its_peers(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call, _ = established(caller, callee)
+    sbc = plane.nodes["sbc1"]
+    kill(plane, sbc)
+    assert call.call_id not in sbc.rpc("dlg.list")
+    told = threading.Timer(1.2, lambda: plane.repeat_dmq("sbc"))
+    told.start()
+    result = call.bye()
+    told.join()
+    assert result.status == 200
+    assert result.seconds > 1
+    assert not [m for m in call.replies if m.status == 481]
+    plane.settle()
+
+
+@pytest.mark.parametrize("name", ["sbc1", "router"])
+def test_ringing_call_survives_a_restart(
+    plane: Cluster, caller: Agent, callee: Agent, name: str
+) -> None:
+    callee.ring_s = 5.0
+    call = caller.call(SBC1)
+    hit: list[Node] = []
+
+    def fail() -> None:
+        wait_until(lambda: bool(callee.seen("INVITE", call.call_id)), 3)
+        time.sleep(0.3)
+        hit.append(plane.router_of(plane.nodes["sbc1"]) if name == "router" else plane.nodes[name])
+        kill(plane, hit[0])
+        plane.repeat_dmq(hit[0].name[:3])
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    result = call.invite(timeout=12)
+    thread.join()
+    assert result.status == 200
+    assert result.seconds < 6.5
+    assert result.message is not None
+    assert RELAY in result.message.body, "past rtpengine"
+    assert SBC1[0] in result.message.get("Contact"), "the callee's own address"
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed", what="ACK")
+    assert call.bye().status == 200
+    assert other.state == "ended"
+    wait_until(lambda: bool(records(plane, call.call_id)), what="record")
+    assert len(records(plane, call.call_id)) == 1
+    plane.settle()
