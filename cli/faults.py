@@ -63,6 +63,12 @@ def write(path: Path, findings: Sequence[Finding]) -> None:
     path.write_bytes(_FINDINGS.dump_json(list(findings), indent=1) + b"\n")
 
 
+def record(path: Path, findings: Sequence[Finding]) -> None:
+    """Write findings into a file; rows of other faults in it stay, as a run may be of some tests."""
+    rows = {finding.fault: finding for finding in (*read(path), *findings)}
+    write(path, list(rows.values()))
+
+
 def markdown(findings: Sequence[Finding]) -> list[str]:
     """Rows of a Markdown table, its head included."""
     rows = [f"| {' | '.join(COLUMNS)} |", "| --- | --: | --: | --- | --: | --- |"]

@@ -2,7 +2,8 @@
 
 It is brought up once, every test finds it healthy, and it is removed at the end. When a test
 fails, the machines' journals are saved and the folder's name is printed. What the fault tests
-measured is printed at the end, and written to `faults.json` (C4_E2E_RECORD=1: to `docs/`).
+measured is printed at the end, and written to `faults.json` (C4_E2E_RECORD=1: to `docs/`), where
+it replaces rows of the same title only.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not FINDINGS:
         return
     path = ROOT / faults.RESULTS if RECORD else LOGS / faults.RESULTS.name
-    faults.write(path, FINDINGS)
+    faults.record(path, FINDINGS)
     terminalreporter.section(f"calls while something breaks ({path})")
     for row in faults.aligned(FINDINGS):
         terminalreporter.write_line(row)

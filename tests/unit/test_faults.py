@@ -22,6 +22,15 @@ def test_findings_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert faults.read(path) == [FINDING]
 
 
+def test_a_run_of_some_tests_keeps_the_rows_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "faults.json"
+    other = FINDING.model_copy(update={"fault": "router hangs"})
+    faults.write(path, [FINDING, other])
+    again = FINDING.model_copy(update={"lost": 3})
+    faults.record(path, [again])
+    assert faults.read(path) == [again, other]
+
+
 def test_table_shows_what_was_lost_and_what_was_refused() -> None:
     *_, row = faults.markdown([FINDING])
     assert row == "| SBC loses its power | 140 | 0 | 4: 8 s | 228 ms | its replacement |"
