@@ -64,7 +64,7 @@ def write(path: Path, findings: Sequence[Finding]) -> None:
 
 
 def record(path: Path, findings: Sequence[Finding]) -> None:
-    """Write findings into a file; rows of other faults in it stay, as a run may be of some tests."""
+    """Write findings into a file; rows of other faults stay, as a run may be of some tests."""
     rows = {finding.fault: finding for finding in (*read(path), *findings)}
     write(path, list(rows.values()))
 

@@ -50,6 +50,18 @@ def hung(world: World, machines: Sequence[Machine], unit: str) -> Iterator[None]
         yield
 
 
+def kill_service(world: World, machine: Machine, unit: str) -> Callable[[], bool]:
+    """Kill all processes of a service at once; tells whether systemd has started it again."""
+    before = _main_process(world, machine, unit)
+    assert before > 0, f"{unit} did not run"
+    _signal(world, machine, unit, "SIGKILL")
+    return lambda: _main_process(world, machine, unit) not in (0, before)
+
+
+def _main_process(world: World, machine: Machine, unit: str) -> int:
+    return int(world.cluster.run(machine, "systemctl", "show", "-P", "MainPID", unit))
+
+
 def invites_of(world: World, machine: Machine) -> int:
     """INVITEs that a machine has received."""
     text = world.cluster.run(machine, "kamcmd", "stats.get_statistics", "core:")
