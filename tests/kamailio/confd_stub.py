@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -39,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
             stub.cdrs.append(body)
             self._send(stub.status, {"success": True, "cdr": {"call_id": body["call_id"]}})
             return
-        self._send(stub.status, stub.answer)
+        self._send(stub.status, stub.decide(body) if stub.decide else stub.answer)
 
     def do_GET(self) -> None:
         stub = self.server.stub
@@ -97,6 +98,7 @@ class ConfdStub:
         self.status = 200
         self.delay_s = 0.0
         self.answer: dict[str, Any] = answer()
+        self.decide: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # before `answer`
         self.registrations = ""
         self.requests: list[dict[str, Any]] = []
         self.cdrs: list[dict[str, Any]] = []
