@@ -111,6 +111,7 @@ class Agent:
         self.received: list[Message] = []
         self.ring_s = 0.05
         self.answer = 200  # final status to a new INVITE; 0 rings on
+        self.mute = False  # takes messages, answers none
         self.bye_delay_s = 0.0
         self.challenge: Callable[[Message], str] = lambda _: ""  # WWW-Authenticate, or "" accepts
         self._closed = False
@@ -141,7 +142,8 @@ class Agent:
                 message = Message.parse(data, source)
                 with self._lock:
                     self.received.append(message)
-                    self._dispatch(message)
+                    if not self.mute:
+                        self._dispatch(message)
 
     def _receive(self) -> list[tuple[bytes, tuple[str, int]]]:
         return [self.sock.recvfrom(65535)]
@@ -351,9 +353,11 @@ class Call:
     # --- server ---
     def on_request(self, message: Message) -> None:
         self.requests.append(message)
-        known = [
-            m for m in self.requests[:-1] if m.first == message.first and m.cseq == message.cseq
-        ]
+        known = [  # a refused call may come again, in a transaction of its own
+            m for m in self.requests[:-1]
+            if m.first == message.first and m.cseq == message.cseq
+            and (self.status < 300 or m.get("Via") == message.get("Via"))
+        ]  # fmt: skip
         if message.method == "INVITE":
             if known:
                 return

@@ -6,15 +6,18 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from settings.facts import Tier
-from tests.kamailio.cluster import CALLER, RTPS, Cluster, wait_until
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, RTPS, Cluster, wait_until
+from tests.kamailio.confd_stub import answer
+from tests.kamailio.media import relaying
 from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, sdp
+from tests.kamailio.sip import T1, Agent, Call, sdp
 from tests.kamailio.test_calls import SBC1, SBC2, established
-from tests.kamailio.test_records import records
+from tests.kamailio.test_records import only_record, records
 
 pytestmark = pytest.mark.sip
 LIMIT_S = 0.9  # 0.5 s on an idle machine; the rest is for a busy one
@@ -176,6 +179,107 @@ def test_ringing_call_survives_router_death(
     wait_until(lambda: other.state == "confirmed", what="ACK")
     assert plane.nodes["sbc1"].logged("may be down, reply 200 goes through") >= 1
     assert call.bye().status == 200
+
+
+def killed_before_the_final(plane: Cluster, callee: Agent, call: Call, early_s: float) -> None:
+    """The router of a ringing call dies `early_s` before the callee ends the ringing."""
+    wait_until(lambda: bool(callee.seen("INVITE", call.call_id)), what="INVITE")
+    end = callee.seen("INVITE", call.call_id)[0].at + callee.ring_s
+    dead = plane.router_of(plane.nodes["sbc1"])
+    time.sleep(end - early_s - time.monotonic())
+    dead.kill()
+    assert callee.calls[call.call_id].state == "ringing"
+
+
+@pytest.mark.parametrize("early_s", [0.05, 0.3, 3.0], ids=["at once", "undetected", "detected"])
+@pytest.mark.parametrize("status", [486, 603])
+def test_refusal_is_not_lost_with_its_router(
+    plane: Cluster, caller: Agent, callee: Agent, status: int, early_s: float
+) -> None:
+    """The other router ends media and record; nobody else is called."""
+    callee.ring_s, callee.answer = early_s + 0.8, status
+    call = caller.call(SBC1)
+    with ThreadPoolExecutor() as pool:
+        placed = pool.submit(call.invite, timeout=12)
+        killed_before_the_final(plane, callee, call, early_s)
+        result = placed.result()
+    refused = callee.calls[call.call_id]
+    assert refused.status == result.status == status
+    print(f"refusal {result.seconds - callee.ring_s:.3f} s after the callee's")
+    assert result.seconds < callee.ring_s + LIMIT_S
+    wait_until(lambda: refused.state == "confirmed", what="ACK at the callee")
+    record = only_record(plane, call.call_id)
+    assert record["duration"] == 0
+    assert len(callee.seen("INVITE", call.call_id)) == 1
+    assert plane.nodes["sbc1"].logged(f"the refusal of {call.call_id}, it goes to") == 1
+    assert relaying(plane, call.call_id) == []
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["503", "silence"])
+def test_next_route_is_tried_when_the_router_died_with_the_first(
+    plane: Cluster, caller: Agent, callee: Agent, silent: bool
+) -> None:
+    """The dead router would have tried it: the other one asks router-confd anew and does."""
+    second = plane.ua(CALLEE2)
+    for stub in plane.confds:
+        stub.answer = answer(f"sip:{CALLEE}:5060", f"sip:{CALLEE2}:5060")
+    callee.ring_s, callee.answer = 0.5, 503
+    if silent:
+        callee.mute = True
+    call = caller.call(SBC1)
+    with ThreadPoolExecutor() as pool:
+        placed = pool.submit(call.invite, timeout=20)
+        wait_until(lambda: bool(callee.seen("INVITE", call.call_id)), what="INVITE")
+        plane.router_of(plane.nodes["sbc1"]).kill()
+        result = placed.result()
+    assert result.status == 200
+    once_s = plane.tenant.sip.callee_timeout_ms / 1000 if silent else callee.ring_s
+    assert result.seconds < 2 * once_s + 2 * LIMIT_S  # the first route is tried by both routers
+    call.ack()
+    other = second.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed", what="ACK")
+    time.sleep(1.1)
+    assert call.bye().status == 200
+    assert only_record(plane, call.call_id)["duration"] in (1, 2)
+    assert plane.nodes["sbc1"].logged(f"the refusal of {call.call_id}, it goes to") == 1
+
+
+def test_answer_is_not_lost_with_a_router_that_just_died(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """Nobody knows of the death yet: what the callee repeats goes through the other router too."""
+    callee.ring_s = 0.8
+    call = caller.call(SBC1)
+    with ThreadPoolExecutor() as pool:
+        placed = pool.submit(call.invite, timeout=12)
+        killed_before_the_final(plane, callee, call, 0.05)
+        result = placed.result()
+    assert result.status == 200
+    print(f"answer {result.seconds - callee.ring_s:.3f} s after the callee's")
+    assert result.seconds < callee.ring_s + T1 + 0.4
+    assert plane.nodes["sbc1"].logged("may be down, reply 200 goes through") >= 1
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed", what="ACK")
+    assert call.bye().status == 200
+
+
+def test_router_that_acknowledges_is_not_helped(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """Refusals, cancelled calls and answers of living routers go no second way."""
+    sbc = plane.nodes["sbc1"]
+    before = sbc.logged("goes to"), sbc.logged("goes through")
+    for status in (486, 503, 200, 0):
+        callee.answer = status
+        call = caller.call(SBC1)
+        call.invite(cancel_after=0.4 if status == 0 else None)
+        if status == 200:
+            call.ack()
+            assert call.bye().status == 200
+    time.sleep(1)
+    assert (sbc.logged("goes to"), sbc.logged("goes through")) == before
+    assert sbc.rpc("htable.dump", "refused") == ""
 
 
 @pytest.mark.parametrize("cancel_after", [0.9, 3.5], ids=["undetected", "detected"])

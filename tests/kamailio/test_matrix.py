@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ import pytest
 
 from agent import pki
 from settings import load
-from settings.facts import RTPENGINE_NG_PORT, SIP_PORT, SIPS_PORT
+from settings.facts import SIP_PORT, SIPS_PORT
 from tests.kamailio.cluster import (
     CALLEE,
     CALLER,
@@ -31,7 +30,7 @@ from tests.kamailio.cluster import (
     with_sip,
 )
 from tests.kamailio.confd_stub import answer
-from tests.kamailio.netns import socket_in
+from tests.kamailio.media import relaying
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, Call, Result, sdp
 from tests.kamailio.test_records import records
@@ -181,20 +180,6 @@ def callees(plane: Cluster) -> dict[int, Agent]:
             made[port] = plane.server_ua(CALLEE, port, context)
         made[port].answer = {"refused": 486, "cancelled": 0, "unanswered": 0}.get(case.end, 200)
     return made
-
-
-def relaying(plane: Cluster, call_id: str) -> list[str]:
-    """rtpengines that know the call."""
-    found = []
-    for node in plane.tier("rtp"):
-        with socket_in(node.namespace, socket.SOCK_DGRAM, (node.address, 0)) as ng:
-            ng.settimeout(3)
-            question = f"7:call-id{len(call_id)}:{call_id}7:command5:query"
-            cookie = f"{time.monotonic_ns():x}"  # a repeated one gets the same reply again
-            ng.sendto(f"{cookie} d{question}e".encode(), (node.address, RTPENGINE_NG_PORT))
-            if b"6:result2:ok" in ng.recv(65535):
-                found.append(node.name)
-    return found
 
 
 def place(plane: Cluster, case: Case, caller: Agent, callee: Agent) -> None:
