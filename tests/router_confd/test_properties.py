@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import string
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -222,6 +224,18 @@ def populated() -> Directory:
     result.trunks.put([(1, "t", 1, "10.0.0.2", 5060, None, False, *none[:5], 60, None, None, None)])
     result.dids.put_patterns([("", 1, "[0-9]{3}")])
     return result
+
+
+def test_a_directory_goes_with_its_last_reference() -> None:
+    """The garbage collector does not look at it: a cycle would stay for ever at each new load."""
+    made = populated()
+    known = weakref.ref(made), weakref.ref(made.ipbxs), weakref.ref(made.dids)
+    gc.disable()
+    try:
+        del made
+        assert [ref() for ref in known] == [None] * 3
+    finally:
+        gc.enable()
 
 
 WIRE = st.one_of(st.none(), st.text(max_size=40))
