@@ -1,4 +1,4 @@
-"""Active calls of this instance: what scaling follows, and what a drain waits for.
+"""Active calls of this instance, and their records: what scaling follows, and drains wait for.
 
 Kamailio's own counters include the dialogs that its peers replicate to it, so they tell the
 size of the whole tier. Every node numbers the dialogs that it made from its own start in steps
@@ -8,6 +8,7 @@ of 65 536 (`Facts.node_id`): the number tells whose a dialog is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
@@ -21,6 +22,7 @@ from agent.probes import ProbeFailed
 
 DUMP = paths.DIALOGS / "dialogs.json"  # one JSON object per line
 Rpc = Callable[..., str]
+_UNSENT = re.compile(r"name: unsent\s+slots: \d+\s+all: (\d+)")
 
 
 class State(IntEnum):
@@ -46,6 +48,19 @@ def bound(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP
     """
     below = State.CONFIRMED if config.kind is Kind.ROUTER else State.DELETED
     return _count(config, facts, rpc, dump, below)
+
+
+def unsent(config: Config, rpc: Rpc = kamcmd.rpc) -> int | None:
+    """Call records that router-confd has not confirmed to this router. Raises `AgentError`."""
+    if config.kind is not Kind.ROUTER:
+        return None
+    try:
+        found = _UNSENT.search(rpc("htable.stats"))
+    except RpcFailed as error:
+        raise AgentError(f"unsent records: {error}") from None
+    if found is None:
+        raise AgentError("unsent records: Kamailio has no such table")
+    return int(found[1])
 
 
 def _count(config: Config, facts: Facts, rpc: Rpc, dump: Path, below: State) -> int | None:

@@ -86,6 +86,7 @@ class Daemon:
             hook=config.hook_terminating,
             limit_s=config.drain_s,
             active_calls=lambda: active.bound(config, self._facts),
+            unsent_records=lambda: active.unsent(config),
         ).run()
 
     def _steps(self) -> list[Every]:

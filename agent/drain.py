@@ -1,4 +1,4 @@
-"""Drain: no new calls, wait for those that are, leave, let the group terminate the machine."""
+"""Drain: no new calls, wait for those that are and for their records, then leave the group."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from agent.write import write
 SETTLE_S = 3.0  # lists reload, requests in progress end
 POLL_S = 2.0
 UNKNOWN_LIMIT_S = 60.0  # wait for a service that does not tell its calls
+RECORDS_LIMIT_S = 300.0  # wait for router-confd; it may never take some record
 HEARTBEAT_S = 30.0  # well below the time limit of the hook
 REASON = "c4: draining"
 
@@ -44,6 +45,7 @@ class Drain:
     hook: str
     limit_s: float
     active_calls: Callable[[], int | None]
+    unsent_records: Callable[[], int | None]
     state: Path = paths.DRAIN
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
@@ -54,7 +56,9 @@ class Drain:
         log.info("drain", limit_s=self.limit_s, since_s=round(self.clock() - started))
         self._attempt("maintenance", lambda: self.consul.maintenance(True, REASON))
         self.sleep(SETTLE_S)
-        self._wait(started + self.limit_s)
+        # Also after the limit: a call that lasted on may have been the last of many.
+        if self._wait("active calls", self.active_calls, started + self.limit_s):
+            self._wait("unsent records", self.unsent_records, self.clock() + RECORDS_LIMIT_S)
         self._attempt("deregistration", self.consul.deregister)
         self._attempt("leave", self.consul.leave)
         self._attempt("completion", lambda: self.hooks.complete(self.hook))
@@ -67,33 +71,35 @@ class Drain:
             write(self.state, json.dumps({"started": now}))
             return now
 
-    def _wait(self, end: float) -> None:
+    def _wait(self, what: str, count: Callable[[], int | None], end: float) -> bool:
+        """Wait until there is none, or for the end; False when nobody could say for too long."""
         beat = self.clock() + HEARTBEAT_S
         known = self.clock()
         while True:
-            active = self._active()
+            left = self._left(what, count)
             now = self.clock()
-            if active is not None:
+            if left is not None:
                 known = now
-            if active == 0:
-                log.info("drained")
-                return
+            if left == 0:
+                log.info("drained", of=what)
+                return True
             if now >= end or now - known >= UNKNOWN_LIMIT_S:
-                log.warning("drain gives up", active_calls=active)
-                return
+                log.warning("drain gives up", of=what, left=left)
+                return left is not None
             if now >= beat:
                 self._attempt("heartbeat", lambda: self.hooks.heartbeat(self.hook))
                 beat = now + HEARTBEAT_S
             self.sleep(POLL_S)
 
-    def _active(self) -> int | None:
-        """Active calls; None when nobody knows: the service may be restarting, or dead."""
+    @staticmethod
+    def _left(what: str, count: Callable[[], int | None]) -> int | None:
+        """None when nobody knows: the service may be restarting, or dead."""
         try:
-            active = self.active_calls()
+            left = count()
         except AgentError as error:
-            log.warning("drain cannot count", error=error)
+            log.warning("drain cannot count", of=what, error=error)
             return None
-        return 0 if active is None else active
+        return 0 if left is None else left
 
     @staticmethod
     def _attempt(what: str, step: Callable[[], None]) -> None:

@@ -91,3 +91,38 @@ def test_a_dump_that_cannot_be_read_is_not_an_idle_kamailio(tmp_path: Path) -> N
 
     with pytest.raises(AgentError, match="active calls"):
         active.bound(config(), FACTS, broken, tmp_path / "dump")
+
+
+STATS = """{
+	name: calls
+	slots: 256
+	all: 7
+	min: 0
+	max: 1
+}
+{
+	name: unsent
+	slots: 1024
+	all: 12
+	min: 0
+	max: 1
+}
+"""
+
+
+def test_records_that_wait_are_counted_on_routers_only() -> None:
+    def rpc(*command: str) -> str:
+        assert command == ("htable.stats",)
+        return STATS
+
+    assert active.unsent(config(kind=Kind.ROUTER), rpc) == 12
+    assert active.unsent(config(kind=Kind.SBC), rpc) is None
+
+
+def test_records_that_cannot_be_counted_are_not_none() -> None:
+    def dead(*_: str) -> str:
+        raise RpcFailed("connect: No such file or directory")
+
+    for rpc in (dead, lambda *_: STATS.replace("unsent", "other")):
+        with pytest.raises(AgentError, match="unsent records"):
+            active.unsent(config(kind=Kind.ROUTER), rpc)

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from agent.drain import HEARTBEAT_S, Drain
+from agent.drain import HEARTBEAT_S, RECORDS_LIMIT_S, Drain
 from agent.errors import AgentError
 from agent.hooks import Hooks
 from tests.agent.samples import FACTS, GROUP, config
@@ -47,10 +47,13 @@ class World:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def drain(self, state: Path, calls: Callable[[], int | None], limit: float = 3600) -> Drain:
+    def drain(
+        self, state: Path, calls: Callable[[], int | None], limit: float = 3600,
+        records: Callable[[], int | None] = lambda: None,
+    ) -> Drain:  # fmt: skip
         return Drain(
             consul=self, hooks=self, hook="terminating", limit_s=limit, active_calls=calls,
-            state=state, clock=lambda: self.now, sleep=self.sleep,
+            unsent_records=records, state=state, clock=lambda: self.now, sleep=self.sleep,
         )  # fmt: skip
 
 
@@ -140,6 +143,46 @@ def test_a_restart_of_the_agent_does_not_restart_the_limit(state: Path) -> None:
     state.write_text(json.dumps({"started": world.now - 80}))
     world.drain(state, lambda: 1, limit=90).run()
     assert world.now - 1000 < 15
+
+
+def test_a_router_leaves_when_its_last_record_is_confirmed(state: Path) -> None:
+    world = World()
+    calls, records = iter([1, 0]), iter([2, 2, 1, 0])
+
+    def unsent() -> int:
+        assert next(calls, None) is None, "calls that go on make records"
+        assert "leave" not in world.events
+        return next(records)
+
+    world.drain(state, lambda: next(calls), records=unsent).run()
+    assert world.events == ["maintenance", *LEAVING]
+    assert next(records, None) is None
+
+
+def test_records_are_waited_for_when_a_call_has_outlasted_the_limit(state: Path) -> None:
+    world = World()
+    records = iter([1, 0])
+    world.drain(state, lambda: 1, limit=90, records=lambda: next(records)).run()
+    assert world.events[-3:] == LEAVING
+    assert next(records, None) is None
+
+
+def test_a_record_that_nobody_takes_ends_the_wait_at_its_limit(state: Path) -> None:
+    world = World()
+    world.drain(state, lambda: 0, records=lambda: 1).run()
+    assert world.events.count("heartbeat") == RECORDS_LIMIT_S // HEARTBEAT_S - 1
+    assert world.events[-3:] == LEAVING
+    assert RECORDS_LIMIT_S <= world.now - 1000 < RECORDS_LIMIT_S + 10
+
+
+def test_a_router_that_died_is_not_asked_for_its_records(state: Path) -> None:
+    world = World()
+
+    def dead() -> int:
+        raise AgentError("Kamailio does not answer")
+
+    world.drain(state, dead, records=dead).run()
+    assert world.now - 1000 < 90
 
 
 class AutoScaling:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from agent import active
+from agent.config import Kind
+from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.sip import Agent, Message
@@ -120,9 +123,13 @@ def test_record_waits_while_router_confd_is_down(
         stub.stop()
     assert call.bye().status == 200
     time.sleep(1)
+    router = agent_config(kind=Kind.ROUTER)
+    counts = [active.unsent(router, node.rpc) for node in plane.tier("rtr")]
+    assert counts in ([0, 1], [1, 0]), "what the drain of a router waits for"
     for stub in plane.confds:
         stub.start()
     assert only_record(plane, call.call_id, 15)["duration"] in (0, 1)
+    assert all(active.unsent(router, node.rpc) == 0 for node in plane.tier("rtr"))
 
 
 def login(username: str, password: str, realm: str) -> dict[str, Any]:
