@@ -325,7 +325,7 @@ class Sip(Model):
         ge=20,
         le=400,
         description="wait of messages in a node's queues from which it refuses new calls with 503 "
-        "and Retry-After, from four times of it all of them, ms",
+        "and Retry-After, from 100 ms more all of them, ms",
     )
     max_lookups: int = Field(
         default=500,
