@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = load("demo")
     # What the generator offers is measured, not the limit of the settings.
     tenant = settings.tenants[0]
-    sip = tenant.sip.model_copy(update={"max_new_calls_per_s": 100_000})
+    unlimited = {"max_new_calls_per_s": 100_000, "known_packets_per_s": 1_000_000}
+    sip = tenant.sip.model_copy(update=unlimited)
     settings = settings.model_copy(
         update={"tenants": (tenant.model_copy(update={"sip": sip}), *settings.tenants[1:])}
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-SAMPLE_S = 2.0
+SAMPLE_S = 5.0  # each sample runs a kamcmd per node
 
 
 def processor_s(leader: int) -> float:

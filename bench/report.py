@@ -42,6 +42,12 @@ class Run:
         return 1000 * self.cpu.get(name, 0.0) / max(1, self.outcome.calls)
 
     @property
+    def others(self) -> float:
+        """Share of the machine that neither the plane nor the generator used."""
+        own = sum(self.cpu.values()) + self.outcome.cpu_s
+        return max(0.0, self.busy - own / (self.outcome.seconds * (os.cpu_count() or 1)))
+
+    @property
     def total_ms(self) -> float:
         return sum(self.ms_per_call(name) for name in self.cpu)
 
@@ -52,7 +58,8 @@ class Run:
             f"{self.what}: {self.rate}/s, {o.calls} calls, {o.failed} failed, {o.refused} refused, "
             f"{o.retransmissions} retransmissions, setup p50 {quantile(o.setup_ms, 0.5):.0f} p99 "
             f"{quantile(o.setup_ms, 0.99):.0f} ms, {self.total_ms:.2f} ms of CPU per call, "
-            f"machine {self.busy:.0%} busy, routers taken for dead {self.dead} times"
+            f"machine {self.busy:.0%} busy ({self.others:.0%} with other work), "
+            f"routers taken for dead {self.dead} times"
         )
 
 
@@ -69,13 +76,14 @@ def text(runs: Sequence[Run], load: float) -> str:
         "## Every run",
         _table(
             ["run", "calls/s", "calls", "failed", "refused", "retrans.", "setup p50 / p99 ms",
-             "CPU ms/call", "machine busy", "routers dead"],
+             "CPU ms/call", "machine busy", "other work", "routers dead"],
             [
                 [r.what, r.rate, r.outcome.calls, r.outcome.failed, r.outcome.refused,
                  r.outcome.retransmissions,
                  f"{quantile(r.outcome.setup_ms, 0.5):.0f} / "
                  f"{quantile(r.outcome.setup_ms, 0.99):.0f}",
-                 f"{r.total_ms:.2f}", f"{r.busy:.0%}", r.dead]
+                 f"{r.total_ms:.2f}", f"{r.busy:.0%}", f"{r.others:.0%}",
+                 r.dead]
                 for r in runs
             ],
         ),
@@ -135,8 +143,8 @@ def _capacity(name: str, found: Run, tried: Sequence[Run]) -> list[str]:
     lines = [
         f"- {name}: **{found.rate} calls/s** without a failed call or a retransmission "
         f"({found.outcome.calls} calls in {found.seconds} s), {found.total_ms:.2f} ms of CPU per "
-        f"call; the machine was {found.busy:.0%} busy, of one core used {spent}, the load "
-        f"generator {found.outcome.cpu_s / found.outcome.seconds:.0%}."
+        f"call; the machine was {found.busy:.0%} busy, {found.others:.0%} with other work; of one "
+        f"core used {spent}, the load generator {found.outcome.cpu_s / found.outcome.seconds:.0%}."
     ]
     above = [r for r in tried if r.rate > found.rate]
     if not above:
@@ -146,7 +154,7 @@ def _capacity(name: str, found: Run, tried: Sequence[Run]) -> list[str]:
         *(
             f"  At {r.rate}/s: {r.outcome.failed} failed, {r.outcome.refused} refused, "
             f"{r.outcome.retransmissions} retransmissions of {r.outcome.calls}, machine "
-            f"{r.busy:.0%} busy."
+            f"{r.busy:.0%} busy, {r.others:.0%} with other work."
             for r in above
         ),
     ]
