@@ -10,6 +10,7 @@ from agent import (
     apply,
     aws,
     confd,
+    eip,
     health,
     kamcmd,
     log,
@@ -87,7 +88,13 @@ class Daemon:
             limit_s=config.drain_s,
             active_calls=lambda: active.bound(config, self._facts),
             unsent_records=lambda: active.unsent(config),
+            vacate=self._vacate,
         ).run()
+
+    def _vacate(self) -> None:
+        config = self._config
+        if config.public_address:
+            eip.vacate(aws.client("ec2", config.region), config.tags, self._facts.instance_id)
 
     def _steps(self) -> list[Every]:
         kind = self._config.kind

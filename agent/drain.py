@@ -46,6 +46,7 @@ class Drain:
     limit_s: float
     active_calls: Callable[[], int | None]
     unsent_records: Callable[[], int | None]
+    vacate: Callable[[], None]  # once no call is left that a successor should take over
     state: Path = paths.DRAIN
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
@@ -56,11 +57,14 @@ class Drain:
         log.info("drain", limit_s=self.limit_s, since_s=round(self.clock() - started))
         self._attempt("maintenance", lambda: self.consul.maintenance(True, REASON))
         self.sleep(SETTLE_S)
+        left = self._wait("active calls", self.active_calls, started + self.limit_s)
         # Also after the limit: a call that lasted on may have been the last of many.
-        if self._wait("active calls", self.active_calls, started + self.limit_s):
+        if left is not None:
             self._wait("unsent records", self.unsent_records, self.clock() + RECORDS_LIMIT_S)
         self._attempt("deregistration", self.consul.deregister)
         self._attempt("leave", self.consul.leave)
+        if left == 0:
+            self._attempt("address", self.vacate)
         self._attempt("completion", lambda: self.hooks.complete(self.hook))
 
     def _started(self) -> float:
@@ -71,8 +75,8 @@ class Drain:
             write(self.state, json.dumps({"started": now}))
             return now
 
-    def _wait(self, what: str, count: Callable[[], int | None], end: float) -> bool:
-        """Wait until there is none, or for the end; False when nobody could say for too long."""
+    def _wait(self, what: str, count: Callable[[], int | None], end: float) -> int | None:
+        """What is left: 0, or more at the end; None when nobody could say for too long."""
         beat = self.clock() + HEARTBEAT_S
         known = self.clock()
         while True:
@@ -82,10 +86,10 @@ class Drain:
                 known = now
             if left == 0:
                 log.info("drained", of=what)
-                return True
+                return 0
             if now >= end or now - known >= UNKNOWN_LIMIT_S:
                 log.warning("drain gives up", of=what, left=left)
-                return left is not None
+                return left
             if now >= beat:
                 self._attempt("heartbeat", lambda: self.hooks.heartbeat(self.hook))
                 beat = now + HEARTBEAT_S

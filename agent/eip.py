@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from agent import aws, log
 from agent.errors import AgentError
+from settings.facts import TAG_HELD
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -29,9 +31,19 @@ def claim(ec2: EC2Client, tags: dict[str, str], instance_id: str) -> IPv4Address
         if own is None:
             _associate_one(ec2, pool, instance_id)
             own = _own(_pool(ec2, tags), instance_id)  # believe only what EC2 tells everybody
-    if own is None:
-        raise AgentError(f"claim of an Elastic IP: EC2 does not show it at {instance_id} yet")
-    return own
+        if own is None:
+            raise AgentError(f"claim of an Elastic IP: EC2 does not show it at {instance_id} yet")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        ec2.create_tags(Resources=[own["AllocationId"]], Tags=[{"Key": TAG_HELD, "Value": now}])
+    return IPv4Address(own["PublicIp"])
+
+
+def vacate(ec2: EC2Client, tags: dict[str, str], instance_id: str) -> None:
+    """The instance leaves, and no call goes on at its address: nobody needs to take it over."""
+    with aws.one_line("end of the claim of an Elastic IP"):
+        own = _own(_pool(ec2, tags), instance_id)
+        if own is not None:
+            ec2.delete_tags(Resources=[own["AllocationId"]], Tags=[{"Key": TAG_HELD}])
 
 
 def addresses(ec2: EC2Client, tags: dict[str, str]) -> set[IPv4Address]:
@@ -45,19 +57,23 @@ def _pool(ec2: EC2Client, tags: dict[str, str]) -> list[AddressTypeDef]:
     return sorted(addresses, key=lambda a: a["AllocationId"])
 
 
-def _own(pool: list[AddressTypeDef], instance_id: str) -> IPv4Address | None:
-    for address in pool:
-        if address.get("InstanceId") == instance_id:
-            return IPv4Address(address["PublicIp"])
-    return None
+def _own(pool: list[AddressTypeDef], instance_id: str) -> AddressTypeDef | None:
+    return next((a for a in pool if a.get("InstanceId") == instance_id), None)
+
+
+def _held(address: AddressTypeDef) -> str:
+    """When an instance took it that has not drained; "" of an address that nobody left behind."""
+    found = {tag.get("Key"): tag.get("Value") for tag in address.get("Tags", [])}
+    return found.get(TAG_HELD) or ""
 
 
 def _associate_one(ec2: EC2Client, pool: list[AddressTypeDef], instance_id: str) -> None:
     from botocore.exceptions import ClientError
 
-    # The first free one of the pool: that of an SBC that died, whose calls go on at its address.
-    # Any other choice would take addresses that nobody has ever called.
+    # First the address of an instance that died: its calls go on there. Those that an instance has
+    # left after its drain, or that nobody ever had, are as good as each other.
     free = [a for a in pool if not a.get("AssociationId") and not a.get("InstanceId")]
+    free.sort(key=_held, reverse=True)
     for address in free:
         try:
             ec2.associate_address(

@@ -84,6 +84,8 @@ USER_DATA_LIMIT: Final = 16_384  # bytes before base64, EC2
 TAG_DEPLOYMENT: Final = "c4:deployment"
 TAG_TENANT: Final = "c4:tenant"
 TAG_ROLE: Final = "c4:role"  # a Tier's value, or CONSUL_SERVER
+# On an Elastic IP: when an instance took it, until that one has drained; on a free one: it died.
+TAG_HELD: Final = "c4:held"
 TAG_CONSUL: Final = "c4:consul"  # on Consul servers only, for `retry_join`: the deployment
 
 HOOK_LAUNCHING: Final = "launching"  # lifecycle hooks of every group, completed by the agent

@@ -23,6 +23,7 @@ class Statement:
     resources: Sequence[str]
     where: Mapping[str, str] = field(default_factory=dict)
     where_like: Mapping[str, str] = field(default_factory=dict)
+    where_all: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of a key's many values
     service: str | None = None  # principal, in a resource's policy
     account: str | None = None
 
@@ -41,6 +42,11 @@ class Statement:
             DataAwsIamPolicyDocumentStatementCondition(test=test, variable=key, values=[value])
             for test, pairs in (("StringEquals", self.where), ("ArnLike", self.where_like))
             for key, value in pairs.items()
+        ] + [
+            DataAwsIamPolicyDocumentStatementCondition(
+                test="ForAllValues:StringEquals", variable=key, values=list(values)
+            )
+            for key, values in self.where_all.items()
         ]
         return DataAwsIamPolicyDocumentStatement(
             sid=self.sid,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from cdktf import LocalBackend, S3Backend, TerraformBackend, TerraformRemoteState, TerraformStack
-from cdktf_cdktf_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
+from cdktf_cdktf_provider_aws.provider import (
+    AwsProvider,
+    AwsProviderDefaultTags,
+    AwsProviderIgnoreTags,
+)
 from constructs import Construct
 
 from c4.account import Account
-from settings.facts import TAG_DEPLOYMENT, TAG_TENANT
+from settings.facts import TAG_DEPLOYMENT, TAG_HELD, TAG_TENANT
 from settings.models import Deployment
 
 # The bindings were generated for 6.25; any later 6.x understands what they write.
@@ -29,6 +33,7 @@ class DeploymentStack(TerraformStack):
             self,
             "aws",
             region=deployment.region,
+            ignore_tags=[AwsProviderIgnoreTags(keys=[TAG_HELD])],  # the instances' own
             default_tags=[AwsProviderDefaultTags(tags=tags)],
         )
         self.add_override("terraform.required_version", ">= 1.10")  # S3 lock files

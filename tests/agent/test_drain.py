@@ -41,6 +41,9 @@ class World:
     def complete(self, hook: str) -> None:
         self._event(f"complete {hook}")
 
+    def vacate(self) -> None:
+        self._event("vacate")
+
     def heartbeat(self, hook: str) -> None:
         self._event("heartbeat")
 
@@ -53,11 +56,13 @@ class World:
     ) -> Drain:  # fmt: skip
         return Drain(
             consul=self, hooks=self, hook="terminating", limit_s=limit, active_calls=calls,
-            unsent_records=records, state=state, clock=lambda: self.now, sleep=self.sleep,
+            unsent_records=records, vacate=self.vacate, state=state,
+            clock=lambda: self.now, sleep=self.sleep,
         )  # fmt: skip
 
 
-LEAVING = ["deregister", "leave", "complete terminating"]
+LEAVING = ["deregister", "leave", "vacate", "complete terminating"]
+WITH_CALLS = ["deregister", "leave", "complete terminating"]  # which somebody may go on with
 
 
 @pytest.fixture
@@ -88,7 +93,8 @@ def test_no_new_call_comes_before_the_wait_begins(state: Path) -> None:
 def test_a_long_call_ends_the_wait_at_the_limit(state: Path) -> None:
     world = World()
     world.drain(state, lambda: 1, limit=90).run()
-    assert world.events[-3:] == LEAVING
+    assert world.events[-3:] == WITH_CALLS
+    assert "vacate" not in world.events
     assert 90 <= world.now - 1000 < 100
 
 
@@ -126,7 +132,7 @@ def test_a_service_that_died_with_its_calls_is_not_waited_for_long(state: Path) 
         raise AgentError("Kamailio does not answer")
 
     world.drain(state, dead, limit=3600).run()
-    assert world.events == ["maintenance", "heartbeat", *LEAVING]
+    assert world.events == ["maintenance", "heartbeat", *WITH_CALLS]
     assert world.now - 1000 < 90
 
 
@@ -163,7 +169,7 @@ def test_records_are_waited_for_when_a_call_has_outlasted_the_limit(state: Path)
     world = World()
     records = iter([1, 0])
     world.drain(state, lambda: 1, limit=90, records=lambda: next(records)).run()
-    assert world.events[-3:] == LEAVING
+    assert world.events[-3:] == WITH_CALLS
     assert next(records, None) is None
 
 
@@ -171,7 +177,7 @@ def test_a_record_that_nobody_takes_ends_the_wait_at_its_limit(state: Path) -> N
     world = World()
     world.drain(state, lambda: 0, records=lambda: 1).run()
     assert world.events.count("heartbeat") == RECORDS_LIMIT_S // HEARTBEAT_S - 1
-    assert world.events[-3:] == LEAVING
+    assert world.events[-4:] == LEAVING
     assert RECORDS_LIMIT_S <= world.now - 1000 < RECORDS_LIMIT_S + 10
 
 

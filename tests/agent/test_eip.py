@@ -101,6 +101,22 @@ def test_a_replacement_takes_over_the_address_of_the_dead(ec2: Any, tags: Tags) 
         assert eip.claim(ec2, tags, replacement) == held[dead]
 
 
+def test_a_replacement_takes_over_the_address_of_the_dead_after_others_were_left(
+    ec2: Any, tags: Tags
+) -> None:
+    """A rolling replacement leaves addresses behind on which no call goes on."""
+    _pool(ec2, tags, 6)
+    old, new, late, replacement = _instances(ec2, 4)
+    left = eip.claim(ec2, tags, old)
+    held = [eip.claim(ec2, tags, instance) for instance in (new, late)]
+    eip.vacate(ec2, tags, old)
+    ec2.disassociate_address(PublicIp=str(left))
+    ec2.disassociate_address(PublicIp=str(held[1]))
+    assert eip.claim(ec2, tags, late) == held[1]
+    ec2.disassociate_address(PublicIp=str(held[0]))
+    assert eip.claim(ec2, tags, replacement) == held[0]
+
+
 def test_a_refusal_of_ec2_is_one_line(ec2: Any, tags: Tags) -> None:
     _pool(ec2, tags, 1)
     with pytest.raises(AgentError, match="InvalidInstanceID") as caught:

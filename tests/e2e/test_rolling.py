@@ -9,7 +9,8 @@ import pytest
 from cli.faults import Finding
 from settings.facts import Tier, resource_name
 from tests.e2e.conftest import World
-from tests.e2e.inject import wait
+from tests.e2e.inject import power_cut, wait
+from tests.e2e.test_faults import ADDRESS_LIMIT_S, _one_call
 from tests.e2e.traffic import Traffic
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
@@ -38,7 +39,11 @@ def test_every_sbc_and_router_is_replaced_while_calls_go_on(
             client.start_instance_refresh(AutoScalingGroupName=group)
         assert world.cluster.refreshing()
         outcome = traffic.wait()
-    took_s = wait(lambda: not world.cluster.refreshing(), ROLLING_LIMIT_S, "the refreshes")
+
+    def replaced() -> bool:  # the last one may drain on when the group has its new ones
+        return not world.cluster.refreshing() and not before & _instances(world)
+
+    took_s = wait(replaced, ROLLING_LIMIT_S, "the refreshes, and the end of the last old instance")
     world.cluster.wait_healthy(lambda _: None, timeout=120, check=lambda: None)
     after = _instances(world)
     calls = world.exchange.by_did(calls=10)
@@ -55,3 +60,18 @@ def test_every_sbc_and_router_is_replaced_while_calls_go_on(
     assert not before & after, "the fault did not happen"
     assert len(after) == len(before)
     assert calls.ok, calls
+
+
+def test_address_of_an_sbc_that_dies_later_is_still_taken_over(world: World) -> None:
+    """The replacement has left addresses free on which no call goes on."""
+    victim = world.exchange.sbcs()[0]
+    power_cut(world, victim)
+
+    def taken_over() -> bool:
+        return any(
+            sbc.public_ip == victim.public_ip and sbc.instance_id != victim.instance_id
+            for sbc in world.exchange.sbcs()
+        )
+
+    wait(taken_over, ADDRESS_LIMIT_S, "another SBC at the address of the dead one")
+    wait(lambda: _one_call(world, victim) == (1, 0), ADDRESS_LIMIT_S, "a call to that address")

@@ -30,7 +30,12 @@ EVERYBODY = {
     "kms:Decrypt",
     "secretsmanager:GetSecretValue",
 }
-ADDRESS = {"ec2:AssociateAddress", "ec2:DescribeAddresses"}
+ADDRESS = {
+    "ec2:AssociateAddress",
+    "ec2:CreateTags",
+    "ec2:DeleteTags",
+    "ec2:DescribeAddresses",
+}
 CREATE = {"secretsmanager:PutSecretValue", "kms:GenerateDataKey"}
 ROLES = {
     CONSUL_SERVER: EVERYBODY | CREATE | {"secretsmanager:ListSecrets"},

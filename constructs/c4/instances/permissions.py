@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from c4.account import Account
 from c4.policy import Statement
-from settings.facts import metric_namespace
+from settings.facts import TAG_HELD, metric_namespace
 
 
 def every_instance(account: Account, *, deployment: str, group: str) -> list[Statement]:
@@ -83,6 +83,13 @@ def claim_address(account: Account, *, tags: Mapping[str, str]) -> list[Statemen
                 account.arn("ec2", "network-interface/*"),
             ],
             where={f"aws:ResourceTag/{key}": value for key, value in tags.items()},
+        ),
+        Statement(
+            sid="MarkAddress",
+            actions=["ec2:CreateTags", "ec2:DeleteTags"],
+            resources=[account.arn("ec2", "elastic-ip/*")],
+            where={f"aws:ResourceTag/{key}": value for key, value in tags.items()},
+            where_all={"aws:TagKeys": [TAG_HELD]},
         ),
     ]
 
