@@ -42,8 +42,9 @@ def command_in(command: Sequence[str], *names: str) -> list[str]:
 def processes(group: Path) -> list[int]:
     """Process ids in the group and below it."""
     found: list[int] = []
-    for file in (group / "cgroup.procs", *group.rglob("cgroup.procs")):
+    for directory, _, _ in os.walk(group):  # ignores what vanishes meanwhile; rglob() raises
         try:
+            file = Path(directory, "cgroup.procs")
             found.extend(int(pid) for pid in file.read_text().split())
         except OSError:
             continue  # removed meanwhile

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from cli.faults import Finding
+from lab.api import Machine
 from settings.facts import Tier
 from tests.e2e.conftest import World
 from tests.e2e.inject import invites_of, kill_service, wait
@@ -30,7 +31,9 @@ def test_killed_router_process_comes_back_with_its_calls(world: World, report: R
     with Traffic(world, "router-killed", seconds=14, hold_s=20) as traffic:
         before = invites_of(world, other)
         restarted = kill_service(world, victim, KAMAILIO)
-        back_s = wait(restarted, RESTART_LIMIT_S, "Kamailio runs again")
+        back_s = wait(
+            lambda: restarted() and _answers(world, victim), RESTART_LIMIT_S, "Kamailio runs again"
+        )
         _knows_all(world, victim, traffic.held)
         outcome = traffic.wait()
         taken = invites_of(world, other) - before
@@ -49,6 +52,10 @@ def test_killed_router_process_comes_back_with_its_calls(world: World, report: R
     assert taken > 0
     assert own > 0, "it came back, but gets no calls"
     assert_one_record_each(world, outcome.call_ids)
+
+
+def _answers(world: World, machine: Machine) -> bool:
+    return world.lab.exec(machine, ["kamcmd", "core.uptime"]).returncode == 0
 
 
 def test_killed_sbc_process_comes_back_with_its_calls(world: World, report: Report) -> None:
