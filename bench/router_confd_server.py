@@ -13,7 +13,7 @@ from fastapi import Request, Response
 
 from router_confd import internal_api, migrate, server, service
 from router_confd.config import load_secrets, load_settings
-from router_confd.fast_lane import FastLane
+from router_confd.quick_http import Answer
 
 CONSTANT = b'{"auth":null,"rtjson":{"success":false,"padding":"' + b"x" * 560 + b'"}}'
 
@@ -21,10 +21,6 @@ CONSTANT = b'{"auth":null,"rtjson":{"success":false,"padding":"' + b"x" * 560 + 
 async def _floor(request: Request) -> Response:
     await request.body()
     return Response(CONSTANT, media_type="application/json")
-
-
-async def _bare(_body: bytes) -> bytes:
-    return CONSTANT
 
 
 async def main() -> None:
@@ -35,9 +31,9 @@ async def main() -> None:
     app.router.add_api_route(
         "/floor", _floor, methods=["POST"], route_class_override=internal_api.DirectRoute
     )
-    served = FastLane(internal_api.fast(app, parts), {"/bare": _bare})
+    answers: dict[str, Answer] = {**internal_api.answers(parts), "/bare": lambda _: CONSTANT}
     follower = asyncio.create_task(parts.sync.run())
-    await server.listener(served, settings.kamailio_listen).serve()
+    await server.listener(app, settings.kamailio_listen, answers).serve()
     follower.cancel()
 
 

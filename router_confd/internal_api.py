@@ -18,8 +18,8 @@ from pydantic_core import to_json
 
 from router_confd import errors, limits, metrics, routing, uacreg
 from router_confd.cdr import Incomplete
-from router_confd.fast_lane import FastLane
 from router_confd.kamailio_auth import authenticate, authenticate_with_password
+from router_confd.quick_http import Answer, Reply
 from router_confd.schemas.kamailio import (
     AuthReply,
     AuthRequest,
@@ -71,29 +71,29 @@ def status_router(service: Service) -> APIRouter:
     return router
 
 
-def fast(app: FastAPI, service: Service) -> FastLane:
-    """The application, with a short way for routing questions and call records."""
-    return FastLane(
-        app,
-        {
-            f"{PREFIX}/routing": partial(_quick_answer, service),
-            f"{PREFIX}/cdr": partial(_quick_record, service),
-        },
-    )
+def answers(service: Service) -> dict[str, Answer]:
+    """The short way for routing questions and call records."""
+    return {
+        f"{PREFIX}/routing": partial(_quick_answer, service),
+        f"{PREFIX}/cdr": partial(_quick_record, service),
+    }
 
 
-async def _quick_answer(service: Service, question: bytes) -> bytes | None:
+def _quick_answer(service: Service, question: bytes) -> bytes | None:
     try:
         return _answer(service, question)
     except Exception:  # the application will meet it again, and has the words for it
         return None
 
 
-async def _quick_record(service: Service, body: bytes) -> bytes | Response | None:
+def _quick_record(service: Service, body: bytes) -> Coroutine[Any, Any, Reply] | None:
     try:
-        request = CdrRequest.model_validate(json.loads(body))  # as FastAPI does
+        return _confirm(service, CdrRequest.model_validate(json.loads(body)))  # as FastAPI does
     except Exception:
         return None
+
+
+async def _confirm(service: Service, request: CdrRequest) -> Reply:
     try:  # Once: an attempt takes long when the database is away.
         return (await _keep(service, request)).model_dump_json().encode()
     except Exception as error:
@@ -117,14 +117,17 @@ def _answer(service: Service, question: bytes) -> bytes:
 
 async def _keep(service: Service, request: CdrRequest) -> CdrReply:
     """Raises errors.Invalid, Stale, and what CdrStore.take raises."""
-    tenant = _uuid(request.tenant_uuid)
-    if tenant not in service.sync.directory().tenants:
+    tenants = service.sync.directory().tenants
+    if (tenant := request.tenant_uuid or "") not in tenants and (
+        tenant := _uuid(tenant)
+    ) not in tenants:
         return CdrReply(success=False, cdr=None)
     try:
         await service.cdrs.take(request, tenant)
     except Incomplete as error:
         raise errors.Invalid(str(error), "field required", "value_error.missing") from None
-    return CdrReply(success=True, cdr=Cdr(**request.model_dump() | {"tenant_uuid": tenant}))
+    values = {name: getattr(request, name) for name in Cdr.model_fields}
+    return CdrReply(success=True, cdr=Cdr.model_construct(**values | {"tenant_uuid": tenant}))
 
 
 def _routing(app: FastAPI, service: Service) -> None:
@@ -198,8 +201,8 @@ def _outcome(auth: AuthReply | None, rtjson: dict[str, Any]) -> str:
     return "routed" if rtjson["success"] else "unknown"
 
 
-def _uuid(text: str | None) -> str:
+def _uuid(text: str) -> str:
     try:
-        return str(UUID(text or ""))
+        return str(UUID(text))
     except ValueError:
         return ""

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 
 from router_confd import internal_api, management_api, migrate
 from router_confd.config import Listen
-from router_confd.fast_lane import FastLane
+from router_confd.quick_http import Answer, QuickHttp
 from router_confd.service import Service
 
 GRACE = 5  # seconds for requests under way at the end
@@ -30,15 +31,17 @@ class _Listener(uvicorn.Server):
         yield
 
 
-def listener(app: FastAPI | FastLane, listen: Listen, **tls: str) -> uvicorn.Server:
-    """A server for `app`, not yet started."""
+def listener(
+    app: FastAPI, listen: Listen, answers: Mapping[str, Answer], **tls: str
+) -> uvicorn.Server:
+    """A server for `app`, not yet started; what `answers` take does not reach the application."""
     return _Listener(
         uvicorn.Config(
             app,
             host=listen.host,
             port=listen.port,
             loop="uvloop",
-            http="httptools",
+            http=partial(QuickHttp, answers),  # type: ignore[arg-type]
             ws="none",
             lifespan="off",
             access_log=False,
@@ -61,8 +64,10 @@ async def run(service: Service) -> None:
         tls["ssl_certfile"] = str(settings.api_tls_cert)
         tls["ssl_keyfile"] = str(settings.api_tls_key)
     servers = [
-        listener(internal_api.fast(internal_api.app(service), service), settings.kamailio_listen),
-        listener(management_api.app(service), settings.api_listen, **tls),
+        listener(
+            internal_api.app(service), settings.kamailio_listen, internal_api.answers(service)
+        ),
+        listener(management_api.app(service), settings.api_listen, {}, **tls),
     ]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
