@@ -125,10 +125,12 @@ class Exchange:
         rate: float = 10,
         timeout_s: int = 60,
         receive_ms: int | None = None,
+        reordering: bool = False,
     ) -> Sipp:
         """A SIPp process that is about to call through one SBC, as a `kind` does.
 
-        It gives up after `timeout_s`, and each call when it hears nothing for `receive_ms`.
+        It gives up after `timeout_s`, and each call when it hears nothing for `receive_ms`;
+        `reordering` as in `sipp.caller`.
         """
         count = next(self._count)
         assert sbc.public_ip is not None
@@ -145,6 +147,7 @@ class Exchange:
             port=PORTS_OF_CALLERS[count % len(PORTS_OF_CALLERS)],
             timeout_s=timeout_s,
             receive_ms=receive_ms,
+            reordering=reordering,
         )
 
     def placing(self, kinds: Sequence[Kind], calls: int, rate: float = 10) -> Placing:

@@ -129,5 +129,6 @@ class Traffic:
                 f"{self.name}-{name}", sbc, scenario, kind=ringing if slow else BY_DID,
                 calls=calls, rate=rate, timeout_s=180,
                 receive_ms=round((self._ring_s if slow else hold_s) * 1000) + 12_000,
+                reordering=True,
             )
         )  # fmt: skip
