@@ -1,7 +1,7 @@
-"""Access control of Consul: what each tenant's instances may see and change.
+"""Access control of Consul: what the instances of each tier of a tenant may see and change.
 
 Consul denies everything by default. The leader's agent keeps one policy and one token for each
-tenant; the token's value is a secret that only the tenant's instances (and the servers) read.
+tier; the token's value is a secret that only the tier's instances (and the servers) read.
 """
 
 from __future__ import annotations
@@ -23,24 +23,37 @@ OPERATOR = "operator-read"
 Rules = dict[str, Any]
 
 
-def tenant_rules(tenant: str) -> Rules:
-    """Write the own nodes, services, keys, read those and the servers; nothing else exists."""
-    own = facts.node_prefix(tenant)
-    services = {facts.service_name(tenant, tier): {"policy": "write"} for tier in Tier}
-    return {
+WRITE, READ = {"policy": "write"}, {"policy": "read"}
+
+
+def tier_rules(tenant: str, tier: Tier) -> Rules:
+    """Write the tier's own nodes and service, read the tenant's and the servers; nothing else
+    exists. Routers tell in the tenant's keys what SBCs read there.
+    """
+    own = facts.node_prefix(tenant, tier)
+    services = {facts.service_name(tenant, t): WRITE if t is tier else READ for t in Tier}
+    rules: Rules = {
         "node_prefix": {
-            own: {"policy": "write"},
-            facts.node_prefix(facts.CONSUL_SERVER): {"policy": "read"},
+            own: WRITE,
+            facts.node_prefix(tenant): READ,
+            facts.node_prefix(facts.CONSUL_SERVER): READ,
         },
-        "agent_prefix": {own: {"policy": "write"}},
-        "service": services | {facts.CONSUL_SERVER: {"policy": "read"}},
-        "key_prefix": {facts.key_prefix(tenant): {"policy": "write"}},
+        "agent_prefix": {own: WRITE},
+        "service": services | {facts.CONSUL_SERVER: READ},
     }
+    if tier.runs_kamailio:
+        rules["key_prefix"] = {facts.key_prefix(tenant): WRITE if tier is Tier.ROUTER else READ}
+    return rules
+
+
+def policy_name(tenant: str, tier: Tier) -> str:
+    """Name of a tier's policy: `tenant-acme-sbc`."""
+    return f"tenant-{facts.service_name(tenant, tier)}"
 
 
 def operator_rules() -> Rules:
     """Read all, for whoever looks around on a Consul server."""
-    everything = {"": {"policy": "read"}}
+    everything = {"": READ}
     return {
         "node_prefix": everything,
         "service_prefix": everything,
@@ -55,7 +68,7 @@ def accessor(secret_id: str) -> str:
 
 
 class AccessControl:
-    """Policies and tokens, made equal to the tenants that exist."""
+    """Policies and tokens, made equal to the tenants' tiers that exist."""
 
     def __init__(
         self, api: Any, client: SecretsManagerClient, deployment: str, operator_token: str
@@ -69,15 +82,16 @@ class AccessControl:
         """Make what is missing. Raises `AgentError`; repeat it."""
         with one_line("access control"):
             self._ensure(OPERATOR, operator_rules(), self._operator_token)
-            for tenant in self._tenants():
-                self._ensure_tenant(tenant)
+            for name, tenant, tier in self._tiers():
+                self._ensure_tier(name, tenant, tier)
 
-    def _tenants(self) -> Iterator[str]:
-        """Tenants whose Terraform stack has made the secret of their token."""
+    def _tiers(self) -> Iterator[tuple[str, str, Tier]]:
+        """Secret, tenant, tier, where the tenant's Terraform stack has made the secret."""
         for name in self._secrets():
             tenant = name.split("/")[2]
-            if name == facts.secret_name(self._deployment, tenant, facts.CONSUL_SERVER):
-                yield tenant
+            for tier in Tier:
+                if name == facts.token_secret(self._deployment, tenant, tier):
+                    yield name, tenant, tier
 
     def _secrets(self) -> Iterator[str]:
         """Names of the deployment's secrets."""
@@ -93,18 +107,17 @@ class AccessControl:
                 return
             more = {"NextToken": page["NextToken"]}
 
-    def _ensure_tenant(self, tenant: str) -> None:
+    def _ensure_tier(self, name: str, tenant: str, tier: Tier) -> None:
         """The token exists in Consul before anybody can read it: agents remember a refusal."""
-        name = facts.secret_name(self._deployment, tenant, facts.CONSUL_SERVER)
-        rules = tenant_rules(tenant)
+        policy, rules = policy_name(tenant, tier), tier_rules(tenant, tier)
         try:
             token = str(secrets.read(self._client, name)["token"])
         except secrets.NoValue:
             candidate = str(uuid.uuid4())
-            self._ensure(f"tenant-{tenant}", rules, candidate)
+            self._ensure(policy, rules, candidate)
             value = secrets.read_or_create(self._client, name, lambda: {"token": candidate})
             token = str(value["token"])  # another leader may have been faster
-        self._ensure(f"tenant-{tenant}", rules, token)
+        self._ensure(policy, rules, token)
 
     def _ensure(self, policy: str, rules: Rules, secret_id: str) -> None:
         """A policy of that name with these rules, and the token with it."""

@@ -75,7 +75,7 @@ def _consul(config: Config) -> LocalConsul:
     from agent import server
     from agent.local_consul import LocalConsul
 
-    # On a tenant's instance the Consul agent itself has the tenant's token for local callers.
+    # On a tenant's instance the Consul agent itself has the tier's token for local callers.
     token = None if config.service else server.tokens()["management"]
     return LocalConsul(config.ports.consul_http, config.service, token)
 

@@ -55,7 +55,7 @@ class Secrets(Model):
 
     consul_agent: str
     consul_server: str | None = None
-    consul_tenant: str | None = None
+    consul_tier: str | None = None
     router_confd: str | None = None
     sbc_tls: str | None = None
 

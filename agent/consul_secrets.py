@@ -64,10 +64,10 @@ def write_all(config: Config, instance: Facts) -> None:
 
 
 def _of_tenant(client: SecretsManagerClient, config: Config) -> tuple[Value, Tokens]:
-    """The agents' secret, and the tenant's token for whatever happens on this machine."""
-    name = config.secrets.consul_tenant
+    """The agents' secret, and the tier's token for whatever happens on this machine."""
+    name = config.secrets.consul_tier
     if name is None:
-        raise AgentError("secrets.consul_tenant: required on a tenant's instance, but absent")
+        raise AgentError("secrets.consul_tier: required on a tenant's instance, but absent")
     value = secrets.read(client, config.secrets.consul_agent)
     token = secrets.read(client, name)["token"]
     return value, {"agent": token, "default": token}

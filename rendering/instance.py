@@ -51,7 +51,7 @@ class InstanceContext:
             check_path=_CHECK_PATH[tier],
             consul_servers=deployment.consul.servers,
             join_tag=facts.TAG_CONSUL,
-            node_prefix=facts.node_prefix(tenant.name),
+            node_prefix=facts.node_prefix(tenant.name, tier),
             ports=ports(),
             agent_port=facts.AGENT_METRICS_PORT,
             serf_port=facts.CONSUL_SERF_PORT,
@@ -138,7 +138,7 @@ def agent_config(
         ports=ports(),
         secrets=Secrets(
             consul_agent=facts.secret_name(name, facts.CONSUL_SERVER, "agent"),
-            consul_tenant=facts.secret_name(name, tenant.name, facts.CONSUL_SERVER),
+            consul_tier=facts.token_secret(name, tenant.name, tier),
             router_confd=facts.secret_name(name, tenant.name, tier) if confd else None,
             sbc_tls=facts.secret_name(name, tenant.name, facts.SBC_TLS)
             if tier is Tier.SBC

@@ -101,12 +101,12 @@ def service_name(tenant: str, tier: Tier) -> str:
     return f"{tenant}-{tier}"
 
 
-def node_prefix(owner: str) -> str:
-    """Prefix of the Consul node names of a tenant, or of the servers: `acme--`.
+def node_prefix(owner: str, tier: Tier | None = None) -> str:
+    """Prefix of the Consul node names of a tenant, of its tier, or of the servers: `acme--sbc--`.
 
     No name contains two hyphens in a row, so no tenant's prefix is part of another's.
     """
-    return f"{owner}--"
+    return f"{owner}--" if tier is None else f"{owner}--{tier}--"
 
 
 def sources_key(tenant: str) -> str:
@@ -135,6 +135,11 @@ def resource_name(deployment: str, *parts: str) -> str:
 def secret_name(deployment: str, *parts: str) -> str:
     """Name in Secrets Manager: `c4/<deployment>/<part>/...`."""
     return "/".join(("c4", deployment, *parts))
+
+
+def token_secret(deployment: str, tenant: str, tier: Tier) -> str:
+    """Name of the secret with the token of a tier's Consul agents."""
+    return secret_name(deployment, tenant, CONSUL_SERVER, tier)
 
 
 def metric_namespace(deployment: str) -> str:

@@ -120,7 +120,7 @@ class ConsulStack(DeploymentStack):
 
     def _role(self) -> InstanceRole:
         account, key = self.account, self.network.key
-        tenants = secret_name(self.deployment.deployment, "*", CONSUL_SERVER)
+        tenants = secret_name(self.deployment.deployment, "*", CONSUL_SERVER, "*")
         secrets = [
             self.agent_secret.arn,
             self.server_secret.arn,

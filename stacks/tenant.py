@@ -45,12 +45,11 @@ class TenantStack(DeploymentStack):
         self.consul = consul.read_from(self)
         self.image_id = MachineImage(self, "image", settings=deployment.image).id
 
-        self.consul_secret = self._secret(CONSUL_SERVER, "token of the tenant's Consul agents")
-        self.sbc_tls_secret = self._secret(SBC_TLS, "certificate and key of the SBCs")
+        self.sbc_tls_secret = self._secret(SBC_TLS, purpose="certificate and key of the SBCs")
         self.sbc = self._tier(Tier.SBC, secrets=[self.sbc_tls_secret])
         self.router = self._tier(Tier.ROUTER)
         self.rtp = self._tier(Tier.RTP)
-        self.router_confd_secret = self._secret(Tier.CONFD, "API key and encryption key")
+        self.router_confd_secret = self._secret(Tier.CONFD, purpose="API key and encryption key")
         self.router_confd = self._tier(
             Tier.CONFD, secrets=[self.router_confd_secret], may=self._use_database()
         )
@@ -96,10 +95,11 @@ class TenantStack(DeploymentStack):
         self, tier: Tier, *, secrets: Sequence[Secret] = (), may: Sequence[Statement] = ()
     ) -> TierGroup:
         """One tier's group. Its instances create the values of `secrets`."""
+        token = self._secret(CONSUL_SERVER, tier, purpose="token of the tier's Consul agents")
         arns, key = [secret.arn for secret in secrets], self.network.key
         statements = [
             *permissions.read_secrets(
-                [self.consul.agent_secret, self.consul_secret.arn, *arns],
+                [self.consul.agent_secret, token.arn, *arns],
                 key=key,
                 account=self.account,
             ),
@@ -122,9 +122,10 @@ class TenantStack(DeploymentStack):
             may=statements,
         )
 
-    def _secret(self, part: str, purpose: str) -> Secret:
-        name = secret_name(self.deployment.deployment, self.tenant.name, part)
-        return Secret(self, f"{part}_secret", name=name, purpose=purpose, key=self.network.key)
+    def _secret(self, *parts: str, purpose: str) -> Secret:
+        name = secret_name(self.deployment.deployment, self.tenant.name, *parts)
+        id_ = "_".join((*parts, "secret"))
+        return Secret(self, id_, name=name, purpose=purpose, key=self.network.key)
 
     def _use_database(self) -> list[Statement]:
         return permissions.find_database(self.account, identifier=self.name)

@@ -1,4 +1,4 @@
-"""Can a tenant's instance do its work in Consul, and nothing to another tenant's?"""
+"""Can a tier's instance do its work in Consul, and nothing to another tenant's or tier's?"""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ from agent.acl import AccessControl
 from agent.local_consul import LocalConsul
 from agent.plane import Plane, Sbc
 from settings import facts
+from settings.facts import Tier
 from tests.agent.consul_server import MANAGEMENT, Server, consul_server
 
 pytestmark = pytest.mark.slow  # a real Consul server
 
 DEPLOYMENT = "demo"
 OPERATOR = str(uuid.uuid4())
+OTHER_SECRETS = [  # not of a tier of this deployment
+    f"c4/{DEPLOYMENT}/acme/elsewhere", f"c4/{DEPLOYMENT}/acme/consul",
+    f"c4/{DEPLOYMENT}/acme/consul/pbx", "c4/other/acme/consul/sbc",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("consul")
-    with consul_server(directory, "acme--i-0123456789abcdef0") as running:
+    with consul_server(directory, "acme--router--i-0123456789abcdef0") as running:
         yield running
 
 
@@ -43,24 +48,29 @@ def _control(consul: Server, client: Any) -> AccessControl:
 
 @pytest.fixture(scope="module")
 def tokens(consul: Server, client: Any) -> dict[str, str]:
-    """Token of each tenant, as its instances read it."""
-    names = {tenant: f"c4/{DEPLOYMENT}/{tenant}/consul" for tenant in ("acme", "acme-2")}
-    for name in (*names.values(), f"c4/{DEPLOYMENT}/acme/elsewhere", "c4/other/acme/consul"):
+    """Token of each tier, by the name of its service, as its instances read it."""
+    names = {
+        facts.service_name(tenant, tier): facts.token_secret(DEPLOYMENT, tenant, tier)
+        for tenant in ("acme", "acme-2")
+        for tier in Tier
+    }
+    for name in (*names.values(), *OTHER_SECRETS):
         client.create_secret(Name=name)
     _control(consul, client).reconcile()
     return {
-        tenant: json.loads(client.get_secret_value(SecretId=name)["SecretString"])["token"]
-        for tenant, name in names.items()
+        service: json.loads(client.get_secret_value(SecretId=name)["SecretString"])["token"]
+        for service, name in names.items()
     }
 
 
-def test_a_tenant_registers_its_services_and_takes_them_out(
-    consul: Server, tokens: dict[str, str]
+@pytest.mark.parametrize("tier", Tier)
+def test_a_tier_registers_its_service_and_takes_it_out(
+    consul: Server, tokens: dict[str, str], tier: Tier
 ) -> None:
-    api = consul.api(tokens["acme"])
-    for service in ("acme-sbc", "acme-router", "acme-rtp", "acme-router-confd"):
-        assert api.agent.service.register(service, service_id=service, address="10.40.0.4")
-    local = LocalConsul(consul.http_port, "acme-router", tokens["acme"])
+    service = facts.service_name("acme", tier)
+    api = consul.api(tokens[service])
+    assert api.agent.service.register(service, service_id=service, address="10.40.0.4")
+    local = LocalConsul(consul.http_port, service, tokens[service])
     local.maintenance(True, "test")
     assert local.in_maintenance()
     assert not local.passing()
@@ -68,65 +78,75 @@ def test_a_tenant_registers_its_services_and_takes_them_out(
     assert not local.in_maintenance()
     local.deregister()
     assert not local.registered()
+    assert api.agent.service.register(service, service_id=service, address="10.40.0.4")
 
 
 def test_only_other_machines_count_as_peers(consul: Server, tokens: dict[str, str]) -> None:
-    api = consul.api(tokens["acme"])
+    api = consul.api(tokens["acme-rtp"])
     api.agent.service.register("acme-rtp", service_id="acme-rtp", address="10.40.16.4")
-    local = LocalConsul(consul.http_port, "acme-rtp", tokens["acme"])
+    local = LocalConsul(consul.http_port, "acme-rtp", tokens["acme-rtp"])
     assert local.passing() is False  # a service without a check proves nothing
     assert not local.peers_are_well()
     service = {"Service": "acme-rtp", "Address": "10.40.16.9"}
     answer = requests.put(
         f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
-        json={"Node": "acme--i-9", "Address": "10.40.16.9", "Service": service},
-        headers={"X-Consul-Token": tokens["acme"]},
+        json={"Node": "acme--rtp--i-9", "Address": "10.40.16.9", "Service": service},
+        headers={"X-Consul-Token": tokens["acme-rtp"]},
         timeout=5,
     )
     assert answer.ok, answer.text
     assert local.peers_are_well()
 
 
-def test_a_tenant_cannot_register_a_service_of_another(
-    consul: Server, tokens: dict[str, str]
+@pytest.mark.parametrize("service", [facts.service_name("acme", tier) for tier in Tier])
+def test_a_tier_cannot_register_a_service_of_another(
+    consul: Server, tokens: dict[str, str], service: str
 ) -> None:
-    """Not even of one whose name begins like its own."""
-    for tenant, other in (("acme", "acme-2-router"), ("acme-2", "acme-router")):
+    """Not even of a tenant whose name begins like its own."""
+    others = {facts.service_name(t, tier) for t in ("acme", "acme-2") for tier in Tier}
+    for other in others - {service}:
         with pytest.raises(ACLPermissionDenied):
-            consul.api(tokens[tenant]).agent.service.register(other, address="10.40.0.66")
+            consul.api(tokens[service]).agent.service.register(other, address="10.40.0.66")
 
 
 def test_a_tenant_does_not_see_another(consul: Server, tokens: dict[str, str]) -> None:
     consul.api().agent.service.register("acme-2-sbc", address="10.40.0.9")
-    _, own = consul.api(tokens["acme"]).catalog.services()
+    _, own = consul.api(tokens["acme-router"]).catalog.services()
     assert "acme-sbc" in own
     assert "acme-2-sbc" not in own
-    _, found = consul.api(tokens["acme"]).health.service("acme-2-sbc")
+    _, found = consul.api(tokens["acme-router"]).health.service("acme-2-sbc")
     assert found == []
 
 
-def test_a_tenant_has_its_own_keys_only(consul: Server, tokens: dict[str, str]) -> None:
-    api = {tenant: consul.api(token).kv for tenant, token in tokens.items()}
+def test_routers_tell_their_own_sbcs_who_may_call(consul: Server, tokens: dict[str, str]) -> None:
     for tenant, other in (("acme", "acme-2"), ("acme-2", "acme")):
         key = facts.sources_key(tenant)
-        assert api[tenant].put(key, tenant)
+        router = consul.api(tokens[f"{tenant}-router"]).kv
+        assert router.put(key, tenant)
         for refused in (facts.sources_key(other), "c4/sources", "sources"):
             with pytest.raises(ACLPermissionDenied):
-                api[tenant].put(refused, "x")
-        local = LocalConsul(consul.http_port, f"{tenant}-router", tokens[tenant])
+                router.put(refused, "x")
+        local = LocalConsul(consul.http_port, f"{tenant}-sbc", tokens[f"{tenant}-sbc"])
         assert local.get(key) == tenant
         assert local.get(facts.key_prefix(tenant) + "absent") is None
+        for tier in (Tier.SBC, Tier.RTP, Tier.CONFD):
+            with pytest.raises(ACLPermissionDenied):
+                consul.api(tokens[facts.service_name(tenant, tier)]).kv.put(key, "forged")
+    with pytest.raises(ACLPermissionDenied):
+        consul.api(tokens["acme-rtp"]).kv.get(facts.sources_key("acme"))
 
 
 def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str, str]) -> None:
     def register(service: str, address: str, status: str, **meta: str) -> None:
         found: Any = {"Service": service, "Address": address, "Port": 9600, "Meta": meta}
-        node: Any = {"Node": f"acme-2--i-{address.replace('.', '')}", "Address": address}
+        tier = service.removeprefix("acme-2-")
+        name = f"acme-2--{tier}--i-{address.replace('.', '')}"
+        node: Any = {"Node": name, "Address": address}
         check = {"Node": node["Node"], "Name": "c4", "Status": status, "ServiceID": service}
         answer = requests.put(
             f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
             json=node | {"Service": found, "Check": check},
-            headers={"X-Consul-Token": tokens["acme-2"]},
+            headers={"X-Consul-Token": tokens[service]},
             timeout=5,
         )
         assert answer.ok, answer.text
@@ -136,7 +156,7 @@ def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str
     register("acme-2-sbc", "10.40.0.1", "passing", public_ip="203.0.113.1")
     register("acme-2-sbc", "10.40.0.2", "critical", public_ip="203.0.113.2")
     register("acme-2-router-confd", "10.40.64.3", "passing")
-    local = LocalConsul(consul.http_port, "acme-2-router", tokens["acme-2"])
+    local = LocalConsul(consul.http_port, "acme-2-router", tokens["acme-2-router"])
     assert plane.of(local, {facts.TAG_TENANT: "acme-2"}) == Plane(
         frozenset({"10.40.64.1"}),
         frozenset({Sbc("10.40.0.1", "203.0.113.1")}),
@@ -148,34 +168,43 @@ def test_a_policy_of_an_older_version_gets_the_rules_of_this_one(
     consul: Server, client: Any, tokens: dict[str, str]
 ) -> None:
     policy = consul.api().acl.policy
-    (found,) = (p for p in policy.list() if p["Name"] == "tenant-acme")
-    policy.update(found["ID"], "tenant-acme", rules={"node_prefix": {"": {"policy": "read"}}})
-    kv = consul.api(tokens["acme"]).kv
+    (found,) = (p for p in policy.list() if p["Name"] == "tenant-acme-router")
+    policy.update(
+        found["ID"], "tenant-acme-router", rules={"node_prefix": {"": {"policy": "read"}}}
+    )
+    kv = consul.api(tokens["acme-router"]).kv
     with pytest.raises(ACLPermissionDenied):
         kv.put(facts.sources_key("acme"), "x")
     _control(consul, client).reconcile()
     assert kv.put(facts.sources_key("acme"), "x")
 
 
-def test_a_tenant_cannot_touch_another_tenants_node(consul: Server, tokens: dict[str, str]) -> None:
-    """The test's server is a node of acme: its agent obeys acme, and not acme-2."""
-    assert consul.api(tokens["acme"]).agent.reload()
-    with pytest.raises(ACLPermissionDenied):
-        consul.api(tokens["acme-2"]).agent.reload()
-    for node, status in (("acme--i-1", 200), ("acme-2--i-1", 403), ("consul--i-1", 403)):
+def test_a_tier_cannot_touch_nodes_of_another(consul: Server, tokens: dict[str, str]) -> None:
+    """The test's server is a router of acme: its agent obeys those, and nobody else."""
+    assert consul.api(tokens["acme-router"]).agent.reload()
+    for other in ("acme-2-router", "acme-sbc", "acme-router-confd"):
+        with pytest.raises(ACLPermissionDenied):
+            consul.api(tokens[other]).agent.reload()
+    for node, status in (
+        ("acme--router--i-1", 200),
+        ("acme--sbc--i-1", 403),
+        ("acme--router-confd--i-1", 403),
+        ("acme-2--router--i-1", 403),
+        ("consul--i-1", 403),
+    ):
         answer = requests.put(  # py-consul sends a field that Consul does not know
             f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
             json={"Node": node, "Address": "10.40.0.66"},
-            headers={"X-Consul-Token": tokens["acme"]},
+            headers={"X-Consul-Token": tokens["acme-router"]},
             timeout=5,
         )
         assert answer.status_code == status, node
 
 
-@pytest.mark.parametrize("tenant", ["acme", "acme-2"])
-def test_a_tenant_cannot_make_tokens(consul: Server, tokens: dict[str, str], tenant: str) -> None:
+@pytest.mark.parametrize("service", ["acme-router", "acme-2-sbc"])
+def test_a_tier_cannot_make_tokens(consul: Server, tokens: dict[str, str], service: str) -> None:
     with pytest.raises(ACLPermissionDenied):
-        consul.api(tokens[tenant]).acl.token.create(policies_name=["global-management"])
+        consul.api(tokens[service]).acl.token.create(policies_name=["global-management"])
 
 
 def test_nobody_without_a_token_sees_anything(consul: Server) -> None:
@@ -199,26 +228,28 @@ def test_reconciling_again_changes_nothing(
     before = consul.api().acl.token.list(), consul.api().acl.policy.list()
     _control(consul, client).reconcile()
     assert (consul.api().acl.token.list(), consul.api().acl.policy.list()) == before
-    name = f"c4/{DEPLOYMENT}/acme/consul"
+    name = facts.token_secret(DEPLOYMENT, "acme", Tier.SBC)
     value = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
-    assert value == {"token": tokens["acme"]}
+    assert value == {"token": tokens["acme-sbc"]}
 
 
 def test_a_token_that_consul_lost_is_made_again(
     consul: Server, client: Any, tokens: dict[str, str]
 ) -> None:
-    consul.api().acl.token.delete(acl.accessor(tokens["acme-2"]))
+    consul.api().acl.token.delete(acl.accessor(tokens["acme-2-sbc"]))
     with pytest.raises(ConsulException):
-        consul.api(tokens["acme-2"]).acl.token.read_self()
+        consul.api(tokens["acme-2-sbc"]).acl.token.read_self()
     _control(consul, client).reconcile()
-    assert consul.api(tokens["acme-2"]).acl.token.read_self()["Description"] == "tenant-acme-2"
+    assert (
+        consul.api(tokens["acme-2-sbc"]).acl.token.read_self()["Description"] == "tenant-acme-2-sbc"
+    )
 
 
-def test_only_secrets_of_tenants_of_this_deployment_become_tokens(
+def test_only_secrets_of_tiers_of_this_deployment_become_tokens(
     consul: Server, tokens: dict[str, str], client: Any
 ) -> None:
     assert tokens
-    for name in (f"c4/{DEPLOYMENT}/acme/elsewhere", "c4/other/acme/consul"):
+    for name in OTHER_SECRETS:
         with pytest.raises(client.exceptions.ResourceNotFoundException):
             client.get_secret_value(SecretId=name)
 

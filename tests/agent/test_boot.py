@@ -112,12 +112,12 @@ def test_servers_and_instances_get_what_they_need_and_no_more(
     names = {
         "consul_agent": f"c4/{tenant}/consul/agent",
         "consul_server": f"c4/{tenant}/consul/server",
-        "consul_tenant": f"c4/{tenant}/acme/consul",
+        "consul_tier": f"c4/{tenant}/acme/consul/router",
     }
     for name in names.values():
         secretsmanager.create_secret(Name=name)
     instance = config(
-        secrets=Secrets(consul_agent=names["consul_agent"], consul_tenant=names["consul_tenant"])
+        secrets=Secrets(consul_agent=names["consul_agent"], consul_tier=names["consul_tier"])
     )
     with pytest.raises(AgentError, match="has no value yet"):
         consul_secrets.write_all(instance, FACTS)
@@ -134,12 +134,12 @@ def test_servers_and_instances_get_what_they_need_and_no_more(
         path.unlink()
 
     secretsmanager.put_secret_value(
-        SecretId=names["consul_tenant"], SecretString='{"token": "tenant-token"}'
+        SecretId=names["consul_tier"], SecretString='{"token": "tier-token"}'
     )
     consul_secrets.write_all(instance, FACTS)
     of_instance = json.loads((paths.CONSUL / "secrets.json").read_text())
     assert of_instance["encrypt"] == of_server["encrypt"]
-    assert of_instance["acl"]["tokens"] == {"agent": "tenant-token", "default": "tenant-token"}
+    assert of_instance["acl"]["tokens"] == {"agent": "tier-token", "default": "tier-token"}
     assert [path.name for path in paths.CONSUL_TLS.iterdir()] == ["ca.pem"]
     management = of_server["acl"]["tokens"]["initial_management"]
     for path in folders.rglob("*"):

@@ -222,7 +222,10 @@ def test_only_tiers_that_need_a_secret_may_read_it(synthesized: Synthesized) -> 
         stack, id_ = where.split("/")
         if "secretsmanager:GetSecretValue" not in statement["actions"] or stack == "consul":
             continue
-        consul = ("agent_secret_arn", "aws_secretsmanager_secret.consul_secret")
+        tier = id_.partition("_role")[0]
+        token = f"aws_secretsmanager_secret.consul_{tier}_secret_"
+        assert sum(token in r for r in statement["resources"]) <= 1, where
+        consul = ("agent_secret_arn", token)
         own = [r for r in statement["resources"] if not any(secret in r for secret in consul)]
         assert not own or id_.startswith(("router-confd_", "sbc_")), f"{where}: {own}"
         assert all(id_.split("_")[0] in r for r in own if "rds!" not in r), f"{where}: {own}"
