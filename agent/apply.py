@@ -12,11 +12,16 @@ from pathlib import Path
 from agent import kamcmd, log, paths
 from agent.errors import AgentError
 from agent.kamcmd import RpcFailed
-from agent.lists import LISTS, ListRefused
+from agent.lists import LISTS, ListRefused, entries
 from agent.write import write, write_newer
+from agent.young import catalogue_is_young
 
 ATTEMPTS = 4
 PAUSE_S = 0.3
+
+
+class NotYet(Exception):
+    """A list that may be good later; the message says what it waits for."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +39,20 @@ def apply(
     rpc: Callable[..., str] = kamcmd.rpc,
     sleep: Callable[[float], None] = time.sleep,
     attempts: int = ATTEMPTS,
+    young: Callable[[], bool] = catalogue_is_young,
 ) -> bool:
     """Hand the rendered list `name` to Kamailio; False when it has it already.
 
     Raises `AgentError` for an unknown name, `ListRefused` for a bad list (the last good one
-    stays), `RpcFailed` when Kamailio does not take it now: it is swapped in then, and
-    `pending` still names it.
+    stays), `NotYet` for one that has lost somebody while Consul's catalogue is young,
+    `RpcFailed` when Kamailio does not take it now: it is swapped in then. `pending` still names
+    the list after these two.
     """
     if name not in LISTS:
         raise AgentError(f"list {name!r} is unknown; there are {', '.join(LISTS)}")
     kind = LISTS[name]
     if kind.after and (places.rendered / kind.after).exists():
-        _apply_before(kind.after, places, rpc, sleep, attempts)
+        _apply_before(kind.after, places, rpc, sleep, attempts, young)
     with (places.applied / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # consul-template and the daemon may come together
         try:
@@ -56,6 +63,8 @@ def apply(
         if _applied(places, name) == digest:
             return False
         kind.check(text)
+        if kind.instances and (gone := _gone(places.live / name, text)) and young():
+            raise NotYet(f"Consul's catalogue is new; absent from it: {', '.join(gone)}")
         write_newer(places.live / name, text)
         _hand_over(name, text, rpc, sleep, attempts)
         write(places.applied / name, digest)
@@ -69,11 +78,12 @@ def _apply_before(
     rpc: Callable[..., str],
     sleep: Callable[[float], None],
     attempts: int,
+    young: Callable[[], bool],
 ) -> None:
     """Apply a list that comes first; its own failure does not keep the other one back."""
     try:
-        apply(name, places, rpc, sleep, attempts)
-    except (AgentError, ListRefused, RpcFailed) as error:
+        apply(name, places, rpc, sleep, attempts, young)
+    except (AgentError, ListRefused, NotYet, RpcFailed) as error:
         log.warning("list not applied", list=name, error=error)
 
 
@@ -120,6 +130,13 @@ def _hand_over(
         sleep(PAUSE_S * attempt)
 
 
+def _gone(live: Path, text: str) -> list[str]:
+    """Lines of the live list that the new one has not."""
+    if not live.exists():
+        return []
+    return sorted(set(entries(live.read_text(encoding="utf-8"))) - set(entries(text)))
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -131,4 +148,4 @@ def _applied(places: Places, name: str) -> str:
         return ""
 
 
-__all__ = ["ListRefused", "Places", "RpcFailed", "apply", "pending", "repeat"]
+__all__ = ["ListRefused", "NotYet", "Places", "RpcFailed", "apply", "pending", "repeat"]

@@ -35,6 +35,7 @@ def boot(config: Config) -> None:
         until_done("database", lambda: confd.write_database(config, instance))
     if config.service is not None:
         write_service(instance)
+    write(paths.BOOTED, "")
 
 
 def _claim(config: Config, instance: Facts) -> IPv4Address:

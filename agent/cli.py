@@ -50,7 +50,7 @@ def apply(arguments: argparse.Namespace) -> int:
 
     try:
         lists.apply(arguments.list)
-    except (lists.ListRefused, lists.RpcFailed) as error:
+    except (lists.ListRefused, lists.NotYet, lists.RpcFailed) as error:
         log.warning("list not applied", list=arguments.list, error=error)
         return 0 if arguments.retry_later else FAILED
     return 0

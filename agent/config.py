@@ -89,6 +89,9 @@ class Config(Model):
     hook_launching: str
     hook_terminating: str
     drain_s: int = Field(ge=0, description="limit of the wait for active calls, s")
+    recover_after_s: int | None = Field(
+        default=None, description="Consul servers: time without a leader, before recovery, s"
+    )
     metric_namespace: str
     metric_active_calls: str
 

@@ -1,7 +1,8 @@
 """What the Consul agent needs of Secrets Manager: gossip key, certificates, tokens.
 
-The servers make the first values. Everybody reads the agents' secret; the authority's key and
-the management token are in the servers' secret alone.
+The servers make the first values. Everybody reads the agents' secret; the authorities' keys and
+the management token are in the servers' secret alone. Servers that begin with empty disks find
+all of it again, so agents that have lost the old ones get along with them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 Value = dict[str, Any]
-Tokens = dict[str, str]
 USER = "consul"
 GOSSIP_KEY_BYTES = 32
 
@@ -31,10 +31,13 @@ def new_server_secret(deployment: str) -> dict[str, Any]:
     """First value of the servers' secret."""
     from agent import pki
 
-    authority = pki.new_authority(f"Consul of {deployment}")
+    servers = pki.new_authority(f"Consul of {deployment}")
+    agents = pki.new_authority(f"Consul agents of {deployment}")
     return {
-        "ca_certificate": authority.certificate,
-        "ca_key": authority.key,
+        "ca_certificate": servers.certificate,
+        "ca_key": servers.key,
+        "agents_ca_certificate": agents.certificate,
+        "agents_ca_key": agents.key,
         "management_token": str(uuid.uuid4()),
         "operator_token": str(uuid.uuid4()),
     }
@@ -53,31 +56,31 @@ def write_all(config: Config, instance: Facts) -> None:
     client = aws.client("secretsmanager", config.region)
     try:
         if config.kind is Kind.CONSUL:
-            value, tokens = _of_server(client, config, instance)
+            value, more = _of_server(client, config, instance)
         else:
-            value, tokens = _of_tenant(client, config)
-        text = json.dumps({"encrypt": value["gossip_key"], "acl": {"tokens": tokens}})
+            value, more = _of_tenant(client, config)
+        text = json.dumps({"encrypt": value["gossip_key"]} | more)
         write(paths.CONSUL_TLS / "ca.pem", value["ca_certificate"], mode=0o400, owner=USER)
         write(paths.CONSUL / "secrets.json", text, mode=0o400, owner=USER)
     except KeyError as error:
         raise AgentError(f"secret of Consul: key {error} is absent") from None
 
 
-def _of_tenant(client: SecretsManagerClient, config: Config) -> tuple[Value, Tokens]:
-    """The agents' secret, and the tier's token for whatever happens on this machine."""
+def _of_tenant(client: SecretsManagerClient, config: Config) -> tuple[Value, Value]:
+    """The agents' secret, and configuration: the tier's token for whatever happens here."""
     name = config.secrets.consul_tier
     if name is None:
         raise AgentError("secrets.consul_tier: required on a tenant's instance, but absent")
     value = secrets.read(client, config.secrets.consul_agent)
     token = secrets.read(client, name)["token"]
-    return value, {"agent": token, "default": token}
+    return value, _tokens(agent=token, default=token)
 
 
 def _of_server(
     client: SecretsManagerClient, config: Config, instance: Facts
-) -> tuple[Value, Tokens]:
-    """Make what the servers own; the agents' secret, and the servers' tokens."""
-    from agent import pki
+) -> tuple[Value, Value]:
+    """Make what the servers own; the agents' secret, and the servers' configuration."""
+    from agent import pki, quorum
 
     name = config.secrets.consul_server
     if name is None:
@@ -95,8 +98,20 @@ def _of_server(
     management, operator = own["management_token"], own["operator_token"]
     text = json.dumps({"management": management, "operator": operator})
     write(paths.CONSUL_TOKENS, text, mode=0o400, owner="c4")
-    return value, {
-        "initial_management": management,
-        "agent": management,
-        "default": operator,
-    }
+    tokens = _tokens(initial_management=management, agent=management, default=operator)
+    more = {"node_id": quorum.node_id(instance.instance_id)}
+    return value, tokens | more | _agents_authority(own)
+
+
+def _tokens(**tokens: str) -> Value:
+    return {"acl": {"tokens": tokens}}
+
+
+def _agents_authority(own: Value) -> Value:
+    """The authority for the agents' certificates, the same for servers that begin anew.
+
+    Not the servers' own one: an agent may ask for any DNS name, a server's as well. Servers
+    believe in Raft only those whom the servers' own authority has signed.
+    """
+    config = {"root_cert": own["agents_ca_certificate"], "private_key": own["agents_ca_key"]}
+    return {"connect": {"ca_config": config}}

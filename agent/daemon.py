@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from agent import (
     active,
@@ -34,6 +35,9 @@ from agent.selfcheck import SelfCheck
 from agent.sources import Sources
 from settings.facts import TAG_TENANT, sources_key
 
+if TYPE_CHECKING:
+    from agent.quorum import Quorum
+
 TICK_S = 2.0
 WATCH_S = 1.0  # a router must have left every list 5 s after the group's wish
 CREDENTIALS_INTERVAL_S = 300.0
@@ -59,6 +63,7 @@ class Daemon:
         self._launched = False
         self._spot: bool | None = None
         self._refused: dict[str, str] = {}
+        self._early: dict[str, str] = {}
         self._renewed = False
         self._pool_changed = False
         self._draining = False
@@ -122,6 +127,7 @@ class Daemon:
             steps.append(Every(CREDENTIALS_INTERVAL_S, self._credentials))
         if kind is Kind.CONSUL:
             steps.append(Every(SERVER_INTERVAL_S, self._lead))
+            steps.append(Every(SERVER_INTERVAL_S, self._quorum().run))
         return steps
 
     def _tick(self) -> None:
@@ -181,6 +187,10 @@ class Daemon:
                 continue
             try:
                 apply.apply(name, attempts=1)
+            except apply.NotYet as error:
+                if self._early.get(name) != digest:
+                    log.info("list not applied yet", list=name, reason=error)
+                self._early[name] = digest
             except apply.RpcFailed as error:
                 log.warning("list not applied", list=name, error=error)
             except (apply.ListRefused, AgentError) as error:
@@ -239,6 +249,20 @@ class Daemon:
         from agent import server
 
         server.lead(self._config, self._facts, self._consul.api)
+
+    def _quorum(self) -> Quorum:
+        """What a Consul server does when most of the others are gone for good."""
+        from agent.quorum import Quorum
+
+        config = self._config
+        assert config.recover_after_s is not None
+        return Quorum(
+            own=self._facts.instance_id,
+            tags=config.tags,
+            api=self._consul.api,
+            ec2=lambda: aws.client("ec2", config.region),
+            limit_s=config.recover_after_s,
+        )
 
     def _hooks(self) -> Hooks:
         return Hooks(aws.client("autoscaling", self._config.region), self._config, self._facts)

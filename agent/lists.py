@@ -19,12 +19,14 @@ class ListRefused(Exception):
 class ListKind:
     """How one list is checked, and how Kamailio takes it: text and RPC to Kamailio's reply.
 
-    Kamailio gets the list `after`, rendered of the same news, before this one.
+    Kamailio gets the list `after`, rendered of the same news, before this one. The lines of a
+    list of `instances` come and go with these.
     """
 
     check: Callable[[str], None]
     hand_over: Callable[[str, Rpc], str]
     after: str | None = None
+    instances: bool = True
 
 
 def _by(*command: str) -> Callable[[str, Rpc], str]:
@@ -41,7 +43,8 @@ _HTABLE = re.compile(r"\d+:[^:]+:\d:\d:(?:[^:\\]|\\.)*:\d+")
 NEW_CALLS = "1"  # dispatcher set of routers that take new calls; an SBC without any is useless
 
 
-def _lines(text: str) -> list[str]:
+def entries(text: str) -> list[str]:
+    """Lines that say something, stripped."""
     stripped = (line.strip() for line in text.splitlines())
     return [line for line in stripped if line and not line.startswith("#")]
 
@@ -58,7 +61,7 @@ def check_dispatcher(text: str) -> None:
     Kamailio answers Ok to an empty file and drops every destination; it skips a malformed
     line and says Ok as well.
     """
-    lines = _lines(text)
+    lines = entries(text)
     _check_each(lines, _DESTINATION)
     if not any(line.split()[0] == NEW_CALLS for line in lines):
         raise ListRefused(f"no destination in set {NEW_CALLS}")
@@ -66,7 +69,7 @@ def check_dispatcher(text: str) -> None:
 
 def check_table(text: str, pattern: re.Pattern[str], least: int = 1) -> None:
     """A db_text table: the line of columns, then well-formed rows, `least` of them at least."""
-    head, *rows = _lines(text) or [""]
+    head, *rows = entries(text) or [""]
     if not head.startswith("id("):
         raise ListRefused(f"first line {head!r} does not name the columns")
     _check_each(rows, pattern)
@@ -82,7 +85,7 @@ def check_rtpengine(text: str) -> None:
 def check_confd(text: str) -> None:
     """At least one router-confd beside the row that counts them."""
     check_table(text, _HTABLE)
-    if len(_lines(text)) < 3:
+    if len(entries(text)) < 3:
         raise ListRefused("no router-confd")
 
 
@@ -93,7 +96,7 @@ def check_optional(text: str) -> None:
 
 def check_dmq(text: str) -> None:
     """At least one peer; the own address may be among them."""
-    lines = _lines(text)
+    lines = entries(text)
     _check_each(lines, _PEER)
     if not lines:
         raise ListRefused("no peer")
@@ -105,6 +108,6 @@ LISTS: dict[str, ListKind] = {
     "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload"), after="leaving"),
     "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
     "router-confd": ListKind(check_confd, _by("htable.reload", "confd")),
-    "dmq": ListKind(check_dmq, lambda text, rpc: dmq.set_peers(_lines(text), rpc)),
-    "sources": ListKind(check_optional, _by("htable.reload", "sources")),
+    "dmq": ListKind(check_dmq, lambda text, rpc: dmq.set_peers(entries(text), rpc)),
+    "sources": ListKind(check_optional, _by("htable.reload", "sources"), instances=False),
 }

@@ -9,6 +9,7 @@ SERVICE: Final = Path("/etc/c4/service.json")  # Consul service definition, by c
 INITIAL_LISTS: Final = Path("/etc/c4/initial")  # Kamailio lists before the first rendering
 
 RUN: Final = Path("/run/c4")  # tmpfs; made by /etc/tmpfiles.d/c4.conf
+BOOTED: Final = RUN / "booted"  # its time is the end of `c4-agent boot`
 FACTS: Final = RUN / "facts.json"  # instance.json and the public address
 SECRETS: Final = RUN / "secrets"
 CONSUL_TOKENS: Final = SECRETS / "consul.json"  # on Consul servers, for the agent
@@ -21,6 +22,8 @@ APPLIED: Final = RUN / "applied"  # digest of the last list that Kamailio accept
 RTPENGINE_ENV: Final = RUN / "rtpengine.env"
 CONFD_ENV: Final = RUN / "router-confd.env"
 MAINTENANCE: Final = RUN / "maintenance"  # exists while the service was stopped on purpose
+# Raft's peers.json for a server that goes on alone; c4-quorum.path hands it to Consul
+RECOVERY: Final = RUN / "agent" / "peers.json"
 DRAIN: Final = RUN / "agent" / "drain.json"  # start of a drain, for a restarted agent
 
 RDS_CA: Final = Path("/etc/c4/rds-ca.pem")

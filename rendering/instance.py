@@ -175,6 +175,7 @@ def consul_server_config(deployment: Deployment) -> Config:
         hook_launching=facts.HOOK_LAUNCHING,
         hook_terminating=facts.HOOK_TERMINATING,
         drain_s=CONSUL_DRAIN_S,
+        recover_after_s=deployment.consul.recover_after_s,
         metric_namespace=facts.metric_namespace(name),
         metric_active_calls=facts.METRIC_ACTIVE_CALLS,
     )

@@ -68,7 +68,11 @@ def server_files(deployment: Deployment, context: InstanceContext) -> tuple[File
     return (
         File("/etc/c4/agent.json", config.model_dump_json(indent=1, exclude_none=True) + "\n"),
         File("/etc/consul.d/server.hcl", render("consul/server.hcl.j2", context)),
-        *_system_files(context, ("c4-boot.service", "consul.service", "c4-agent.service")),
+        *_system_files(
+            context,
+            ("c4-boot.service", "consul.service", "c4-agent.service", "c4-quorum.path"),
+            ("c4-quorum.service",),
+        ),
     )
 
 
@@ -83,10 +87,16 @@ def fact_files(context: InstanceContext) -> tuple[File, ...]:
     return tuple(files)
 
 
-def _system_files(context: InstanceContext, units: tuple[str, ...]) -> tuple[File, ...]:
+def _system_files(
+    context: InstanceContext, units: tuple[str, ...], on_demand: tuple[str, ...] = ()
+) -> tuple[File, ...]:
+    """Units that c4.target starts, and those that others start."""
     target = _TargetContext(context.role, units)
     return (
         File("/etc/tmpfiles.d/c4.conf", render("cloud-init/units/tmpfiles.conf.j2")),
         File(f"{_UNITS}c4.target", render("cloud-init/units/c4.target.j2", target)),
-        *(File(_UNITS + unit, render(f"cloud-init/units/{unit}.j2", context)) for unit in units),
+        *(
+            File(_UNITS + unit, render(f"cloud-init/units/{unit}.j2", context))
+            for unit in (*units, *on_demand)
+        ),
     )

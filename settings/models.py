@@ -135,6 +135,12 @@ class Consul(Model):
     servers: int = Field(default=3, description="number of servers: 3 or 5")
     instance_type: str = Field(default="t3.small", description="EC2 instance type")
     disk_gb: int = Field(default=16, ge=8, le=16384, description="encrypted root volume, GiB")
+    recover_after_s: int = Field(
+        default=60,
+        ge=10,
+        description="time without a leader, after which a server goes on alone when most of the "
+        "others are terminated, s",
+    )
 
     @field_validator("servers")
     @classmethod

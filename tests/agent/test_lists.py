@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agent import apply
-from agent.apply import ListRefused, Places, RpcFailed
+from agent import apply, paths, young
+from agent.apply import ListRefused, NotYet, Places, RpcFailed
 from agent.errors import AgentError
 
 NAME = "dispatcher.list"
@@ -49,9 +51,11 @@ def places(tmp_path: Path) -> Iterator[Places]:
     assert not leftovers  # nothing half-written
 
 
-def _apply(places: Places, text: str, kamailio: Kamailio, name: str = NAME) -> bool:
+def _apply(
+    places: Places, text: str, kamailio: Kamailio, name: str = NAME, *, young: bool = False
+) -> bool:
     (places.rendered / name).write_text(text)
-    return apply.apply(name, places, kamailio, sleep=lambda _: None)
+    return apply.apply(name, places, kamailio, sleep=lambda _: None, young=lambda: young)
 
 
 def test_a_good_list_is_swapped_in_and_reloaded_once(places: Places) -> None:
@@ -159,3 +163,58 @@ def test_each_list_has_a_later_second_than_the_one_before(places: Places) -> Non
         assert _apply(places, text, Kamailio())
         seconds.append(int((places.live / NAME).stat().st_mtime))
     assert seconds == sorted(set(seconds))
+
+
+def test_a_list_only_grows_while_the_catalogue_is_young(places: Places) -> None:
+    """Who is absent may not have registered itself yet with servers that are all new."""
+    kamailio = Kamailio()
+    assert _apply(places, GOOD, kamailio, young=True)
+    assert _apply(places, GOOD + OTHER, kamailio, young=True)
+    with pytest.raises(NotYet, match=r"absent from it: 1 sip:10\.40\.64\.6"):
+        _apply(places, GOOD, kamailio, young=True)
+    assert (places.live / NAME).read_text() == GOOD + OTHER
+    assert NAME in apply.pending((NAME,), places), "the daemon tries again"
+    assert len(kamailio.calls) == 2
+    assert _apply(places, GOOD, kamailio)
+
+
+def test_who_leaves_is_not_forgotten_while_the_catalogue_is_young(places: Places) -> None:
+    """Neither list loses a router that drains, whichever comes first."""
+    kamailio = Kamailio()
+    head = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string)"
+    leaving = f"{head} expires(int)\n0:10.40.64.6:0:0:1:0\n"
+    assert _apply(places, leaving, kamailio, "leaving")
+    (places.rendered / "leaving").write_text(f"{head} expires(int)\n")
+    assert _apply(places, GOOD, kamailio, young=True)
+    assert (places.live / "leaving").read_text() == leaving
+
+
+@pytest.mark.parametrize(
+    ("booted_s", "made_s", "expected"),
+    [
+        (3600, 5, True),
+        (3600, 90, False),  # who is absent now is gone
+        (5, 30, False),  # an instance of a new deployment: it has no list from before
+    ],
+)
+def test_a_catalogue_is_young_when_its_token_is_newer_than_the_instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, booted_s: int, made_s: int, expected: bool
+) -> None:
+    for name in ("CONFIG", "BOOTED"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    paths.CONFIG.write_text('{"ports": {"consul_http": 1}}')  # nobody listens there
+    assert not young.catalogue_is_young()
+    now = datetime.datetime.now(datetime.UTC)
+    paths.BOOTED.touch()
+    os.utime(paths.BOOTED, (now.timestamp() - booted_s,) * 2)
+    assert not young.catalogue_is_young()
+    made = now - datetime.timedelta(seconds=made_s)
+    monkeypatch.setattr(young, "token_made", lambda host, port: made)
+    assert young.catalogue_is_young() is expected
+
+
+def test_confirmed_sources_need_not_wait_for_instances(places: Places) -> None:
+    head = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string)"
+    for until in (1795624971, 1795625031):
+        text = f"{head} expires(int)\n0:until:0:0:{until}:0\n"
+        assert _apply(places, text, Kamailio(), "sources", young=True)

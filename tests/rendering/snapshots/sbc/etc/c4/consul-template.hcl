@@ -10,6 +10,10 @@ consul {
   }
 }
 
+# New servers count their changes anew: a question for what comes after the last change of the old
+# ones is not answered before it ends.
+block_query_wait = "10s"
+
 max_stale   = "10m"
 kill_signal = "SIGTERM"
 log_level   = "warn"
