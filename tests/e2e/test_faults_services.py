@@ -1,5 +1,4 @@
-"""What happens to calls when what the SIP plane depends on is lost: lookups, discovery, media,
-packets?
+"""What happens to calls when what the SIP plane depends on is lost: lookups, media, packets?
 
 Each test makes sure that the fault happened, looks who took over, and reports what it cost.
 """
@@ -17,13 +16,11 @@ from cli.sip.scenarios import Caller
 from lab.api import Machine
 from settings.facts import (
     CONFD_KAMAILIO_PORT,
-    CONSUL_HTTP_PORT,
-    CONSUL_SERVER,
     RTPENGINE_HTTP_PORT,
     Tier,
 )
 from tests.e2e.conftest import World
-from tests.e2e.inject import hung, invites_of, lossy, power_cut, wait
+from tests.e2e.inject import hung, lossy, power_cut, wait
 from tests.e2e.records import assert_one_record_each
 from tests.e2e.traffic import Outcome, Traffic
 
@@ -43,7 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer({address}, Handler).serve_forever()
 """
-CONSUL, CONFD, KAMAILIO = "consul.service", "router-confd.service", "kamailio.service"
+CONFD = "router-confd.service"
 
 
 def _finding(fault: str, outcome: Outcome, takeover: str) -> Finding:
@@ -164,78 +161,6 @@ def _answering_500(world: World, machine: Machine) -> Iterator[None]:
             yield
         finally:
             world.cluster.run(machine, "systemctl", "stop", unit)
-
-
-# --- Consul ----------------------------------------------------------------------------------
-
-
-def _leader(world: World) -> str:
-    """Address of the leader, "" without one."""
-    for server in world.cluster.machines(None, CONSUL_SERVER):
-        url = f"http://127.0.0.1:{CONSUL_HTTP_PORT}/v1/status/leader"
-        done = world.lab.exec(server, ["curl", "-s", "--max-time", "2", url], timeout=10)
-        if done.returncode == 0 and ":" in done.stdout:
-            return done.stdout.strip().strip('"').partition(":")[0]
-    return ""
-
-
-def _lists(world: World) -> list[set[tuple[int, str]]]:
-    cluster = world.cluster
-    return [{(d.set_id, d.host) for d in cluster.destinations(s)} for s in world.exchange.sbcs()]
-
-
-def test_calls_go_on_when_the_consul_leader_dies(world: World, report: Report) -> None:
-    old = _leader(world)
-    before = _lists(world)
-    with Traffic(world, "consul-leader", seconds=8, hold_s=10) as traffic:
-        power_cut(world, world.cluster.machine_at(old))
-        elected_s = wait(lambda: _leader(world) not in ("", old), 30, "a new Consul leader")
-        outcome = traffic.wait()
-    takeover = f"another server leads after {elected_s:.1f} s"
-    report(_finding("Consul's leader loses its power", outcome, takeover))
-
-    assert outcome.failed == 0, outcome
-    assert _lists(world) == before
-
-
-@pytest.mark.parametrize("count", [2, 3])
-def test_calls_and_dispatching_go_on_without_consul(
-    world: World, report: Report, count: int
-) -> None:
-    """Without a leader the last lists stay; probing alone passes a hung router by."""
-    cluster, tenant = world.cluster, world.tenant
-    servers = sorted(
-        cluster.machines(None, CONSUL_SERVER), key=lambda m: m.private_ip != _leader(world)
-    )
-    router, other = cluster.machines(tenant.name, Tier.ROUTER.value)
-    before = _lists(world)
-    with Traffic(world, f"consul-{count}", seconds=14, hold_s=18) as traffic:
-        with hung(world, servers[:count], CONSUL):
-            wait(lambda: _leader(world) == "", 20, "no leader")
-            already = invites_of(world, other)
-            with hung(world, [router], KAMAILIO):
-                wait(lambda: _inactive(world, router), 10, "probing finds the hung router")
-                time.sleep(2)
-                taken = invites_of(world, other) - already
-                assert _lists(world) == before, "the lists must stay as they were"
-        back_s = wait(lambda: _leader(world) != "", 60, "a leader again")
-        outcome = traffic.wait()
-    what = "2 of 3 Consul servers hang" if count == 2 else "all Consul servers hang"
-    takeover = f"the last lists; by probing the other router ({taken} INVITEs)"
-    takeover += f"; a leader {back_s:.0f} s after the end of the fault"
-    report(_finding(f"{what}, then a router too", outcome, takeover))
-
-    assert outcome.failed == 0, outcome
-    assert taken > 0
-
-
-def _inactive(world: World, router: Machine) -> bool:
-    """Every SBC lists the router, and holds it for dead."""
-    for sbc in world.exchange.sbcs():
-        found = [d for d in world.cluster.destinations(sbc) if d.host == router.private_ip]
-        if not found or not any(not d.active for d in found):
-            return False
-    return True
 
 
 # --- packets and media -----------------------------------------------------------------------
