@@ -25,8 +25,6 @@ TLS_CIPHERS = (
 )
 PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 OWN_AUTHORITIES = "/etc/kamailio/authorities.pem"
-# Request-URI of an ACK that the SBC has sent to the callee itself.
-ACKED_URI = "sip:acked.invalid"
 TITLES = {Tier.SBC: "Session border controller", Tier.ROUTER: "Router"}
 
 
@@ -83,7 +81,6 @@ class KamailioContext:
     authorities: str  # file of trusted authorities
     most_routers: int
     overload_span_ms: int
-    acked_uri: str
     default_limits: tuple[tuple[str, int | None, int | None], ...]  # kind, calls, calls per second
     service: str  # Consul service names
     router_service: str
@@ -129,7 +126,6 @@ class KamailioContext:
             authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
             most_routers=tenant.router.max,
             overload_span_ms=OVERLOAD_SPAN_MS,
-            acked_uri=ACKED_URI,
             default_limits=_default_limits(tenant.limits),
             service=facts.service_name(tenant.name, tier),
             router_service=facts.service_name(tenant.name, Tier.ROUTER),

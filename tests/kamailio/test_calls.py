@@ -31,18 +31,6 @@ def established(caller: Agent, callee: Agent, via: tuple[str, int] = SBC1) -> tu
     return call, other
 
 
-def test_ack_reaches_the_callee_once_and_the_router_of_the_call(
-    plane: Cluster, caller: Agent, callee: Agent
-) -> None:
-    """The router that changed no name of the call hears of the ACK, and passes nothing on."""
-    call, _ = established(caller, callee)
-    router = plane.router_of(plane.nodes["sbc1"])
-    wait_until(lambda: "state: 4" in router.rpc("dlg.list"), what="ACK at the router")
-    time.sleep(0.2)
-    assert len(callee.seen("ACK", call.call_id)) == 1
-    assert call.bye().status == 200
-
-
 def test_call_is_answered_and_ends_from_the_caller(caller: Agent, callee: Agent) -> None:
     call, other = established(caller, callee)
     assert call.bye().status == 200

@@ -173,7 +173,6 @@ def test_router_logs_in_at_the_carrier(plane: Cluster, caller: Agent, callee: Ag
     first, second = carrier.invites
     assert second.cseq == first.cseq + 1
     assert not [m for m in caller.received if m.status == 401]
-    assert {m.cseq for m in callee.seen("ACK", call.call_id)} == {first.cseq, second.cseq}
     assert call.bye().status == 200
     assert callee.seen("BYE", call.call_id)[0].cseq > second.cseq
 
@@ -201,8 +200,6 @@ def test_from_and_to_of_the_route_are_undone_towards_the_caller(
     assert "<sip:39040123456@carrier.example>" in invite.get("From")
     assert '"Alice Doe"' in invite.get("From")
     assert "<sip:39040999@carrier.example>" in invite.get("To")
-    acks = callee.seen("ACK", call.call_id)
-    assert invite.get("From") in [m.get("From") for m in acks]
     assert invite.get("P-Asserted-Identity") == "<sip:39040123456@carrier.example>"
     reply = next(m for m in caller.received if m.status == 200)
     assert call.local in reply.get("From")
