@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from agent import kamcmd, paths, probes
 from agent.config import Config, Kind
@@ -22,6 +23,7 @@ from agent.probes import ProbeFailed
 
 DUMP = paths.DIALOGS / "dialogs.json"  # one JSON object per line
 Rpc = Callable[..., str]
+Dialog = dict[str, Any]  # as Kamailio dumps it
 _UNSENT = re.compile(r"name: unsent\s+slots: \d+\s+all: (\d+)")
 
 
@@ -37,7 +39,7 @@ class State(IntEnum):
 
 def calls(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> int | None:
     """Number of active calls of this instance; None for a tier without. Raises `AgentError`."""
-    return _count(config, facts, rpc, dump, State.DELETED)
+    return _count(config, facts, rpc, dump, _lives)
 
 
 def bound(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> int | None:
@@ -46,8 +48,18 @@ def bound(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP
     An established call needs no particular router: every router can carry it on. An SBC's
     calls need its public address, an rtpengine's their ports.
     """
-    below = State.CONFIRMED if config.kind is Kind.ROUTER else State.DELETED
-    return _count(config, facts, rpc, dump, below)
+    return _count(config, facts, rpc, dump, _rings if config.kind is Kind.ROUTER else _lives)
+
+
+def _lives(dialog: Dialog) -> bool:
+    return bool(dialog["state"] < State.DELETED)
+
+
+def _rings(dialog: Dialog) -> bool:
+    """Not one that came back from a peer after a restart, without the socket that it began on:
+    nobody tells this node when that is answered or ends.
+    """
+    return bool(dialog["state"] < State.CONFIRMED and dialog["caller"]["socket"])
 
 
 def unsent(config: Config, rpc: Rpc = kamcmd.rpc) -> int | None:
@@ -63,10 +75,12 @@ def unsent(config: Config, rpc: Rpc = kamcmd.rpc) -> int | None:
     return int(found[1])
 
 
-def _count(config: Config, facts: Facts, rpc: Rpc, dump: Path, below: State) -> int | None:
+def _count(
+    config: Config, facts: Facts, rpc: Rpc, dump: Path, counts: Callable[[Dialog], bool]
+) -> int | None:
     try:
         if config.kind.runs_kamailio:
-            return sum(state < below for state in _own_dialogs(facts, rpc, dump))
+            return sum(map(counts, _own_dialogs(facts, rpc, dump)))
         if config.kind is Kind.RTP:
             return _rtpengine(str(facts.private_ip), config.ports.ng)
     except (RpcFailed, ProbeFailed) as error:
@@ -76,8 +90,8 @@ def _count(config: Config, facts: Facts, rpc: Rpc, dump: Path, below: State) -> 
     return None
 
 
-def _own_dialogs(facts: Facts, rpc: Rpc, dump: Path) -> Iterator[int]:
-    """States of the dialogs that this node made."""
+def _own_dialogs(facts: Facts, rpc: Rpc, dump: Path) -> Iterator[Dialog]:
+    """The dialogs that this node made."""
     dump.unlink(missing_ok=True)  # Kamailio appends
     rpc("dlg.dump_file", str(dump))
     try:
@@ -85,7 +99,7 @@ def _own_dialogs(facts: Facts, rpc: Rpc, dump: Path) -> Iterator[int]:
             for line in lines:
                 dialog = json.loads(line)
                 if dialog["h_id"] % NODE_ID_STEP == facts.node_id:
-                    yield dialog["state"]
+                    yield dialog
     finally:
         dump.unlink(missing_ok=True)  # who calls whom is nobody's business
 

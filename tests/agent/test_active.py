@@ -20,7 +20,10 @@ OTHER = FACTS.node_id + 1
 
 def _dialog(number: int, node: int, state: State) -> dict[str, Any]:
     # As Kamailio 6.0.1 writes it (dlg.dump_file), but for what the agent does not read.
-    return {"h_entry": 3940, "h_id": node + number * 65_536, "call_id": "c\u00fc0", "state": state}
+    return {
+        "h_entry": 3940, "h_id": node + number * 65_536, "call_id": "c\u00fc0", "state": state,
+        "caller": {"socket": "udp:10.40.64.5:5070"},
+    }  # fmt: skip
 
 
 DIALOGS = [
@@ -50,6 +53,15 @@ class Kamailio:
 def test_only_own_calls_that_live_are_counted(kind: Kind, tmp_path: Path) -> None:
     count = active.calls(config(kind=kind), FACTS, Kamailio(DIALOGS), tmp_path / "dump")
     assert count == 3
+
+
+def test_a_router_does_not_wait_for_calls_of_before_its_restart(tmp_path: Path) -> None:
+    """Kamailio got the dialog back from a peer; it stays early for the rest of the call."""
+    returned = _dialog(1, FACTS.node_id, State.EARLY) | {"caller": {"socket": ""}}
+    ringing = _dialog(2, FACTS.node_id, State.EARLY)
+    for kind, count in ((Kind.ROUTER, 1), (Kind.SBC, 2)):
+        rpc = Kamailio([returned, ringing])
+        assert active.bound(config(kind=kind), FACTS, rpc, tmp_path / "dump") == count
 
 
 def test_counting_again_counts_anew_and_leaves_nothing_behind(tmp_path: Path) -> None:
