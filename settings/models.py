@@ -326,6 +326,13 @@ class Sip(Model):
         le=100000,
         description="new calls that one SBC takes per second; more get 503 with Retry-After",
     )
+    source_calls_per_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=100000,
+        description="new calls that one SBC takes per second from one address; more get 503 with "
+        "Retry-After; default: half of `max_new_calls_per_s`",
+    )
     overload_ms: int = Field(
         default=100,
         ge=20,
@@ -348,6 +355,20 @@ class Sip(Model):
     )
     connections_per_source: int = Field(
         default=64, ge=1, le=65535, description="TCP and TLS connections that one address may open"
+    )
+    new_connections_per_s: int = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="TCP and TLS connections that one address may open per second, twice "
+        "`connections_per_source` at once; the kernel drops more",
+    )
+    connection_kbytes_per_s: int = Field(
+        default=1000,
+        ge=50,
+        le=100_000,
+        description="kilobytes per second that the kernel takes from one address over TCP and TLS; "
+        "a call sends about 5",
     )
     stranger_idle_s: int = Field(
         default=30,
@@ -394,6 +415,11 @@ class Sip(Model):
         if not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535:
             raise ValueError("must end with a port, 1 to 65535")
         return value
+
+    @property
+    def calls_of_a_source_per_s(self) -> int:
+        """What one address may have of an SBC's new calls."""
+        return self.source_calls_per_s or max(1, self.max_new_calls_per_s // 2)
 
     @property
     def homer_target(self) -> tuple[IPv4Address, int] | None:

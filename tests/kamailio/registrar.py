@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from tests.kamailio.sip import Agent, Message, Server
 
@@ -25,14 +26,16 @@ class Binding:
 class Registrar(Agent):
     """Calls go on working as in its base class."""
 
-    def __init__(self, sock: socket.socket, *, realm: str, user: str, password: str) -> None:
+    def __init__(
+        self, sock: socket.socket, *, realm: str, user: str, password: str, **more: Any
+    ) -> None:
         self.realm, self.user, self.password = realm, user, password
         self.longest_s = 3600
         self.bindings: dict[str, Binding] = {}  # by contact
         self.registers: list[Message] = []
         self.refused = 0
         self._nonces: set[str] = set()
-        super().__init__(sock)
+        super().__init__(sock, **more)
 
     @property
     def living(self) -> list[Binding]:
@@ -80,4 +83,4 @@ class Registrar(Agent):
 
 
 class TcpRegistrar(Registrar, Server):
-    """The same over TCP."""
+    """The same over TCP, or with `context` over TLS."""

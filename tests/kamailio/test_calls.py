@@ -73,6 +73,7 @@ def test_any_sbc_continues_the_dialog_of_another(
     name the first."""
     call, other = established(caller, callee)
     if dead:
+        wait_until(lambda: knows(plane.nodes["sbc2"], call), what="replica")
         plane.nodes["sbc1"].kill()
     assert SBC1[0] in call.target
     assert SBC1[0] in call.routes[0]

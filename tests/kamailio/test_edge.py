@@ -83,7 +83,9 @@ def test_preloaded_route_does_not_relay(plane: Cluster, attacker: Agent, callee:
 
 @pytest.mark.parametrize("method", ["BYE", "INVITE", "INFO", "ACK", "REFER"])
 def test_request_of_no_dialog_is_not_relayed(plane: Cluster, attacker: Agent, method: str) -> None:
-    victim = plane.ua(CALLEE2)
+    victim, sbc = plane.ua(CALLEE2), plane.nodes["sbc1"]
+    # one that has just started says nothing: its peers may know the dialog
+    wait_until(lambda: int(sbc.rpc("core.uptime").split("uptime:")[1].split()[0]) > JOIN_S, 20)
     text = raw(attacker, method, f"Route: <sip:{SBC1[0]};r2=on;lr>",
                f"Route: <sip:{SBC1[0]};r2=on;lr>", f"Route: <sip:{CALLEE2}:5060;lr>")  # fmt: skip
     text = text.replace("To: <sip:100@", "To: <sip:101@").replace(
@@ -252,6 +254,25 @@ def test_more_calls_than_an_sbc_takes_get_503_at_once(
     assert result.message is not None
     assert result.message.get("Retry-After") == "5"
     assert not callee.received
+
+
+def test_one_source_does_not_get_all_calls_of_an_sbc(
+    plane: Cluster, caller: Agent, attacker: Agent, callee: Agent
+) -> None:
+    limit = plane.tenant.sip.calls_of_a_source_per_s
+    assert limit == plane.tenant.sip.max_new_calls_per_s // 2
+    now = int(time.time())
+    for second in range(now, now + 4):  # whatever second the call falls into
+        key = f"s:{attacker.address[0]};{second}"
+        plane.nodes["sbc1"].rpc("htable.seti", "source", key, str(limit))
+    plane.nodes["sbc1"].rpc("htable.flush", "rate")
+    result = attacker.call(SBC1).invite()
+    assert result.status == 503
+    assert result.message is not None
+    assert result.message.get("Retry-After") == "5"
+    call, _ = established(caller, callee)
+    assert call.bye().status == 200
+    assert 'kamailio_c4_refused{reason="source"} 1' in fetch(plane, "sbc1", "/metrics")
 
 
 def test_metrics_count_what_was_refused(plane: Cluster, attacker: Agent) -> None:
