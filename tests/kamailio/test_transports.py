@@ -20,6 +20,7 @@ from settings import load
 from settings.facts import SIP_PORT, SIPS_PORT
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.confd_stub import answer
+from tests.kamailio.netns import run
 from tests.kamailio.sip import Agent, Call, TcpAgent, sdp
 
 pytestmark = pytest.mark.sip
@@ -412,6 +413,19 @@ def test_one_source_cannot_take_all_connections(plane: Cluster) -> None:
     finally:
         for sock in sockets:
             sock.close()
+
+
+def test_busy_connection_is_no_flood_of_packets(plane: Cluster) -> None:
+    """The kernel's limits of strangers, far lower, are for UDP."""
+    address, nft = "198.51.100.70", ["ip", "netns", "exec", plane.nodes["sbc1"].namespace, "nft"]
+    sock = plane.connection(address, sbc("tcp"))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    padding = b"X-Padding: " + b"x" * 8 * plane.tenant.sip.stranger_packets_per_s
+    for octet in OPTIONS.replace(b"CSeq", padding + b"\r\nCSeq"):
+        sock.send(bytes([octet]))
+    assert sock.recv(4096).startswith(b"SIP/2.0 200")
+    assert address not in run([*nft, "list", "set", "ip", "c4_edge", "flooding"])
+    sock.close()
 
 
 def test_half_a_message_does_not_keep_a_connection(plane: Cluster) -> None:
