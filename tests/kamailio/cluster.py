@@ -19,6 +19,7 @@ import agent.apply as lists
 from agent import pki, pool, sbc_tls
 from agent.daemon import PEERS_INTERVAL_S
 from agent.kamcmd import RpcFailed
+from rendering.contexts import JOIN_S
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
 from settings.facts import (
@@ -54,6 +55,16 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0, what: str = 
             return time.monotonic() - start
         time.sleep(0.02)
     raise AssertionError(f"not within {seconds} s: {what or condition}")
+
+
+def wait_joined(*nodes: Node) -> None:
+    """Until they answer requests of unknown dialogs; before, their peers may know the dialog."""
+    for node in nodes:
+        wait_until(partial(_joined, node), JOIN_S + 8, f"{node.name} is up for {JOIN_S} s")
+
+
+def _joined(node: Node) -> bool:
+    return int(node.rpc("core.uptime").split("uptime:")[1].split()[0]) > JOIN_S
 
 
 def accepted(hand_over: Callable[[], None]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kamailio.attack import ATTACKER, VICTIM, forgive, replies, send
-from tests.kamailio.cluster import CALLEE, CALLEE2, Cluster, wait_until
+from tests.kamailio.cluster import CALLEE, CALLEE2, Cluster, wait_joined, wait_until
 from tests.kamailio.sip import Agent, Message, sdp
 from tests.kamailio.test_calls import SBC1, SBC2, established
 from tests.kamailio.test_edge import fetch
@@ -23,6 +23,11 @@ _number = itertools.count(1)
 def attacker(plane: Cluster) -> Iterator[Agent]:
     yield plane.ua(ATTACKER)
     forgive(plane)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _joined(plane: Cluster) -> None:
+    wait_joined(*plane.tier("sbc"))
 
 
 @pytest.fixture(scope="module")
