@@ -203,7 +203,11 @@ class KamailioSize(CallTierSize):
 
     workers: int = Field(default=4, ge=1, le=64, description="SIP worker processes per socket")
     shared_memory_mb: int = Field(
-        default=1024, ge=128, le=65536, description="Kamailio shared memory, MiB"
+        default=1024,
+        ge=128,
+        le=65536,
+        description="Kamailio shared memory, MiB; an SBC needs 50, and about 0.7 for each call per "
+        "second: without it calls fail",
     )
 
 
