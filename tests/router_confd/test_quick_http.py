@@ -274,6 +274,7 @@ def test_an_answer_under_way_is_given_before_the_server_ends() -> None:
         assert busy.closed
 
 
+@pytest.mark.slow
 def test_idle_connections_are_closed_and_used_ones_are_not(monkeypatch: Any) -> None:
     monkeypatch.setattr(server, "KEEP_ALIVE", 1)
     with serving() as (number, _):
