@@ -25,7 +25,7 @@ from bench.confd import Service, real_confd
 from bench.report import Run
 from bench.sipp import Talk, call
 from settings.load import load
-from settings.models import KamailioSize
+from settings.models import KamailioSize, Sip
 from tests.kamailio.cluster import CALLEE, CALLER, ROUTERS, RTPS, SBCS, Cluster, cluster
 from tests.kamailio.node import Node
 
@@ -59,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What the generator offers is measured, not the limit of the settings.
     tenant = settings.tenants[0]
     unlimited = {"max_new_calls_per_s": 100_000, "known_packets_per_s": 1_000_000}
-    sip = tenant.sip.model_copy(update=unlimited)
+    # The demo's is for machines that wait for a processor most of the time.
+    overload = {"overload_ms": Sip.model_fields["overload_ms"].default}
+    sip = tenant.sip.model_copy(update=unlimited | overload)
     settings = settings.model_copy(
         update={"tenants": (tenant.model_copy(update={"sip": sip}), *settings.tenants[1:])}
     )

@@ -18,6 +18,8 @@ MEDIA_TRIES = 5
 # Between refusing the first and all calls. Simulated at twice the capacity, 100 ms carry 96 to 98 %
 # of what is possible, as three times `overload_ms` do, with half of the wait.
 OVERLOAD_SPAN_MS = 100
+# Free shared memory, in percent: below the second some new calls are refused, below the first all.
+FREE_MEMORY = (25, 40)
 # Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
 TLS_CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
@@ -81,6 +83,7 @@ class KamailioContext:
     authorities: str  # file of trusted authorities
     most_routers: int
     overload_span_ms: int
+    free_memory: tuple[int, int]
     default_limits: tuple[tuple[str, int | None, int | None], ...]  # kind, calls, calls per second
     service: str  # Consul service names
     router_service: str
@@ -126,6 +129,7 @@ class KamailioContext:
             authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
             most_routers=tenant.router.max,
             overload_span_ms=OVERLOAD_SPAN_MS,
+            free_memory=FREE_MEMORY,
             default_limits=_default_limits(tenant.limits),
             service=facts.service_name(tenant.name, tier),
             router_service=facts.service_name(tenant.name, Tier.ROUTER),

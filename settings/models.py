@@ -207,7 +207,7 @@ class KamailioSize(CallTierSize):
         ge=128,
         le=65536,
         description="Kamailio shared memory, MiB; an SBC needs 50, and about 0.7 for each call per "
-        "second: without it calls fail",
+        "second: with less than 40 % free calls are refused",
     )
 
 
@@ -342,7 +342,8 @@ class Sip(Model):
         ge=20,
         le=400,
         description="wait of messages in a node's queues from which it refuses new calls with 503 "
-        "and Retry-After, from 100 ms more all of them, ms",
+        "and Retry-After, from 100 ms more all of them; an SBC then also lowers the rate of new calls "
+        "that it takes, and counts what it waits for the routers, ms",
     )
     max_lookups: int = Field(
         default=500,

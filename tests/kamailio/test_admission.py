@@ -1,0 +1,92 @@
+"""How many new calls an SBC takes when processors, memory or a router are short."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.sipp import Outcome, Talk
+from bench.sipp import call as place_calls
+from settings.load import load
+from settings.models import Sip
+from tests.kamailio.cluster import CALLEE, CALLER, SBCS, Cluster, cluster, with_sip
+from tests.kamailio.test_edge import fetch
+
+pytestmark = [
+    pytest.mark.sip,
+    pytest.mark.skipif(shutil.which("sipp") is None, reason="needs SIPp"),
+]
+MEMORY_MB = 128  # of which an SBC without calls uses about 50
+UNLIMITED = 100_000
+
+
+@pytest.fixture(scope="module")
+def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
+    default = Sip.model_fields["overload_ms"].default
+    changed = with_sip(
+        load("demo"),
+        max_new_calls_per_s=UNLIMITED,
+        known_packets_per_s=1_000_000,
+        overload_ms=default,
+    )
+    with cluster(image_root, changed, memory_mb=MEMORY_MB) as made:
+        load_on(made, 5, 1)  # its source is known from now on
+        yield made
+
+
+def load_on(plane: Cluster, rate: int, seconds: int) -> Outcome:
+    """Calls of a second or two from the caller to the callee through the first SBC."""
+    hosts = plane.host_of(CALLER), plane.host_of(CALLEE)
+    target = f"{next(iter(SBCS.values()))[1]}:5060"
+    return place_calls(hosts, (CALLER, CALLEE), target, ["100"], rate, seconds, Talk(1, 2))
+
+
+def refused(plane: Cluster, reason: str) -> int:
+    text = fetch(plane, "sbc1", "/metrics")
+    found = re.search(rf'c4_refused{{reason="{reason}"}} (\d+)', text)
+    return int(found[1]) if found else 0
+
+
+def quota(plane: Cluster) -> int:
+    """Calls per second."""
+    return int(re.findall(r"\d+", plane.nodes["sbc1"].rpc("pv.shvGet", "quota"))[-1])
+
+
+def test_stopped_router_among_others_is_no_overload(plane: Cluster) -> None:
+    stopped = plane.nodes["rtr1"]
+    before = quota(plane)
+    stopped.send_signal(signal.SIGSTOP)
+    try:
+        outcome = load_on(plane, 40, 3)
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+    assert plane.nodes["sbc1"].logged("router failed, next is"), "no call met the stopped router"
+    assert (outcome.failed, outcome.refused) == (0, 0)
+    assert quota(plane) >= before
+
+
+def test_calls_are_refused_before_the_memory_is_full(plane: Cluster) -> None:
+    outcome = load_on(plane, 250, 10)
+    assert refused(plane, "memory") > outcome.calls / 20, "the memory was enough"
+    assert outcome.failed == 0
+    assert not plane.nodes["sbc1"].logged("could not allocate")
+
+
+@pytest.mark.faults
+def test_calls_beyond_the_processors_are_refused_and_the_others_carried(plane: Cluster) -> None:
+    """All nodes share what is short, and the load comes at once."""
+    before = refused(plane, "quota") + refused(plane, "overload")
+    for rate in (600, 1200, 2400):
+        outcome = load_on(plane, rate, 6)
+        if refused(plane, "quota") + refused(plane, "overload") > before + outcome.calls / 5:
+            break
+    else:
+        pytest.fail("it was no overload")
+    assert outcome.failed == 0
+    assert outcome.calls - outcome.refused > 20, "it refused more than it had to"
+    assert quota(plane) < UNLIMITED
