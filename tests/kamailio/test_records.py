@@ -14,6 +14,7 @@ from agent.config import Kind
 from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
+from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, Message
 from tests.kamailio.test_calls import SBC1, established
 
@@ -130,6 +131,38 @@ def test_record_waits_while_router_confd_is_down(
         stub.start()
     assert only_record(plane, call.call_id, 15)["duration"] in (0, 1)
     assert all(active.unsent(router, node.rpc) == 0 for node in plane.tier("rtr"))
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["other", "restarted"])
+def test_record_is_not_lost_with_its_router(
+    plane: Cluster, caller: Agent, callee: Agent, back: bool
+) -> None:
+    """router-confd does not take it; the other router has it, or itself once it is back."""
+    call, _ = established(caller, callee)
+    for stub in plane.confds:
+        stub.stop()
+    assert call.bye().status == 200
+
+    def holds(node: Node, table: str) -> bool:
+        return call.call_id in node.rpc("htable.dump", table)
+
+    (owner,) = (node for node in plane.tier("rtr") if holds(node, "unsent"))
+    (other,) = (node for node in plane.tier("rtr") if node is not owner)
+    wait_until(lambda: holds(other, "late"), 15, "the record at the other router")
+    owner.kill()
+    last = other
+    if back:
+        plane.revive(owner)
+        plane.apply_lists()
+        wait_until(lambda: holds(owner, "late"), 15, "the record from the other router")
+        other.kill()
+        last = owner
+    assert plane.tier("rtr") == [last]
+    assert not holds(last, "unsent")
+    for stub in plane.confds:
+        stub.start()
+    assert only_record(plane, call.call_id, 40)["duration"] in (0, 1)
+    wait_until(lambda: not holds(last, "late"), 5, "the record is delivered")
 
 
 def login(username: str, password: str, realm: str) -> dict[str, Any]:

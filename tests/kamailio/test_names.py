@@ -1,0 +1,123 @@
+"""From and To of the route: whoever carries the call, the callee sees no others."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.kamailio.cluster import CALLEE, Cluster, wait_joined, wait_until
+from tests.kamailio.confd_stub import answer
+from tests.kamailio.node import Node
+from tests.kamailio.sip import Agent, Call, Message, sdp
+from tests.kamailio.test_calls import SBC1, established
+
+pytestmark = pytest.mark.sip
+HIDDEN = '"Anonymous" <sip:anonymous@carrier.example>'
+CALLED = "<sip:39040999@carrier.example>"
+
+
+@pytest.fixture(autouse=True)
+def hidden_caller(plane: Cluster) -> None:
+    for stub in plane.confds:
+        stub.answer = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
+        stub.answer["rtjson"]["routes"][0]["headers"] = {
+            "from": {"display": '"Anonymous"', "uri": "sip:anonymous@carrier.example"},
+            "to": {"display": "", "uri": "sip:39040999@carrier.example"},
+            "extra": "",
+        }
+
+
+def names(message: Message) -> tuple[str, str]:
+    """From and To without their parameters."""
+    return re.sub(r">.*", ">", message.get("From")), re.sub(r">.*", ">", message.get("To"))
+
+
+def without_via(message: Message) -> list[tuple[str, str]]:
+    return sorted(header for header in message.headers if header[0] != "via")
+
+
+def check(call: Call, callee: Agent) -> None:
+    """Each side knows the other by the names of its own INVITE, in requests and replies."""
+    for agent, near, far in ((callee, CALLED, HIDDEN), (call.agent, call.local, call.remote)):
+        for message in list(agent.received):
+            expected = (near, far) if message.is_reply else (far, near)
+            assert names(message) == expected, message.first
+
+
+def ends(plane: Cluster, call: Call, other: Call) -> None:
+    """Both sides speak within the call, then it ends."""
+    for end in (call, other):
+        assert end.request("INVITE", body=sdp(end.agent.address[0], 6000)).status == 200
+        end.ack()
+        assert end.request("INFO").status == 200
+    assert call.bye().status == 200
+    check(call, other.agent)
+
+
+def test_both_acks_bear_the_names_of_the_route(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    call, other = established(caller, callee)
+    wait_until(lambda: len(callee.seen("ACK", call.call_id)) == 2, what="the copy of the ACK")
+    first, copy = callee.seen("ACK", call.call_id)
+    assert first.first == copy.first
+    assert without_via(first) == without_via(copy)
+    ends(plane, call, other)
+    wait_until(lambda: len(callee.seen("ACK", call.call_id)) == 4, what="the second copy")
+    check(call, callee)
+
+
+def test_other_router_keeps_the_names(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    """Of an ACK whose router has just died, and of all that follows."""
+    call = caller.call(SBC1)
+    assert call.invite().status == 200
+    dead = plane.router_of(plane.nodes["sbc1"])
+    dead.kill()
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed", what="ACK")
+    assert len(callee.seen("ACK", call.call_id)) == 1
+    assert call.request("INFO").status == 200
+    assert plane.router_of(plane.nodes["sbc1"]) is not dead
+    ends(plane, call, other)
+
+
+def test_other_router_keeps_the_names_of_a_ringing_call(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    callee.ring_s = 1.0
+    call = caller.call(SBC1)
+    killed: list[Node] = []
+
+    def invite_seen() -> bool:
+        if callee.seen("INVITE", call.call_id) and not killed:
+            killed.append(plane.router_of(plane.nodes["sbc1"]))
+            killed[0].kill()
+        return bool(killed)
+
+    with ThreadPoolExecutor() as pool:
+        placed = pool.submit(call.invite, timeout=12)
+        wait_until(invite_seen, what="INVITE")
+        assert placed.result().status == 200
+    assert plane.nodes["sbc1"].logged("may be down, reply 200 goes through") >= 1
+    call.ack()
+    other = callee.calls[call.call_id]
+    wait_until(lambda: other.state == "confirmed", what="ACK")
+    ends(plane, call, other)
+
+
+def test_restarted_router_keeps_the_names(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    """It has the dialog back from its peer, without what uac had hung on it."""
+    call, other = established(caller, callee)
+    router = plane.router_of(plane.nodes["sbc1"])
+    (peer,) = (node for node in plane.tier("rtr") if node is not router)
+    router.kill()
+    plane.revive(router)
+    plane.apply_lists()
+    plane.settle()
+    wait_until(lambda: call.call_id in router.rpc("dlg.list"), 8, "dialog from the peer")
+    wait_joined(router)
+    peer.kill()
+    ends(plane, call, other)
