@@ -342,8 +342,8 @@ class Sip(Model):
         ge=20,
         le=400,
         description="wait of messages in a node's queues from which it refuses new calls with 503 "
-        "and Retry-After, from 100 ms more all of them; an SBC then also lowers the rate of new calls "
-        "that it takes, and counts what it waits for the routers, ms",
+        "and Retry-After, from 100 ms more all of them; an SBC then also lowers the rate of new "
+        "calls that it takes, and counts what it waits for the routers, ms",
     )
     max_lookups: int = Field(
         default=500,
