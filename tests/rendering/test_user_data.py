@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agent import pki
 from rendering import instance_files, mime, user_data
 from rendering.files import File
 from rendering.user_data import TerraformInterpolation, UserData, UserDataTooLarge
@@ -47,10 +48,15 @@ def test_user_data_is_within_the_limit_of_ec2(rendered: UserData) -> None:
 
 def test_options_leave_room_within_the_limit(deployment: Deployment) -> None:
     tenant = deployment.tenants[0]
-    options = {"homer": "203.0.113.250:9060", "dispatch": DispatchAlgorithm.CALL_LOAD}
+    authorities = "".join(pki.new_authority(name).certificate for name in ("one", "two"))
+    options = {
+        "homer": "203.0.113.250:9060",
+        "dispatch": DispatchAlgorithm.CALL_LOAD,
+        "tls_authorities": authorities,
+    }
     largest = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
     for tier in Tier:
-        assert user_data.for_tier(deployment, largest, tier).size < USER_DATA_LIMIT - 2048
+        assert user_data.for_tier(deployment, largest, tier).size < USER_DATA_LIMIT
 
 
 def test_user_data_has_nothing_that_terraform_replaces(rendered: UserData) -> None:
