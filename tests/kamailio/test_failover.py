@@ -129,6 +129,68 @@ def test_call_is_not_lost_with_the_router_that_looks_its_way_up(
             plane.settle()
 
 
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "hung"])
+@pytest.mark.parametrize("side", ["caller", "callee"])
+def test_request_is_not_lost_with_the_router_that_took_it(
+    plane: Cluster, caller: Agent, callee: Agent, side: str, fault: signal.Signals
+) -> None:
+    """It has answered 100 and passed the request on; the reply finds nobody."""
+    call, other = established(caller, callee)
+    end, far = (call, callee) if side == "caller" else (other, caller)
+    far.bye_delay_s = 0.5
+    router = plane.router_of(plane.nodes["sbc1"])
+    before = plane.nodes["sbc1"].logged("router of the dialog failed")
+    try:
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(end.bye, timeout=15)
+            wait_until(lambda: bool(far.seen("BYE", call.call_id)), what="BYE")
+            router.send_signal(fault)
+            result = asked.result()
+        assert result.status == 200
+        assert result.seconds > 2 * LIMIT_S, "the SBC had not heard its 100"
+        assert result.seconds < plane.tenant.sip.callee_timeout_ms / 1000 + 2 + LIMIT_S
+        assert len({m.get("Via") for m in far.seen("BYE", call.call_id)}) == 2
+        assert plane.nodes["sbc1"].logged("router of the dialog failed") == before + 1
+        record = only_record(plane, call.call_id)  # maybe the second router's, of a later end
+        assert record["duration"] <= result.seconds + 1
+        assert relaying(plane, call.call_id) == []
+    finally:
+        if fault is signal.SIGKILL:
+            router.kill()
+        else:
+            router.send_signal(signal.SIGCONT)
+            plane.settle()
+
+
+@pytest.mark.parametrize("side", ["caller", "callee"])
+def test_answer_to_a_reinvite_is_not_lost_with_its_router(
+    plane: Cluster, caller: Agent, callee: Agent, side: str
+) -> None:
+    """What the far end repeats goes through the other router too."""
+    call, other = established(caller, callee)
+    end, far = (call, callee) if side == "caller" else (other, caller)
+    router = plane.router_of(plane.nodes["sbc1"])
+    before = plane.nodes["sbc1"].logged("may be down, answer goes through")
+    count = len(far.seen("INVITE", call.call_id))
+    far.mute = True
+    with ThreadPoolExecutor() as pool:
+        body = sdp(end.agent.address[0], 6000)
+        asked = pool.submit(lambda: end.request("INVITE", body=body, timeout=12))
+        wait_until(lambda: len(far.seen("INVITE", call.call_id)) > count, what="INVITE")
+        router.kill()
+        with far._lock:
+            far.mute = False
+            far.calls[call.call_id].on_request(far.seen("INVITE", call.call_id)[-1])
+        result = asked.result()
+    assert result.status == 200
+    assert result.seconds < T1 + LIMIT_S
+    assert result.message is not None
+    assert "203.0.113.3" in result.message.body, "the other router put rtpengine in"
+    assert plane.nodes["sbc1"].logged("may be down, answer goes through") > before
+    end.ack()
+    assert end.bye().status == 200
+
+
 def test_slow_callee_is_not_taken_for_a_dead_router(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
