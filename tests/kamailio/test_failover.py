@@ -117,7 +117,7 @@ def test_call_is_not_lost_with_the_router_that_looks_its_way_up(
         assert result.status == 200
         # A probe finds it dead: its interval, its timeout, and what the second router takes.
         assert result.seconds < plane.tenant.sip.probe_interval_s + 1 + 1
-        assert plane.nodes["sbc1"].logged("its lookup for ") >= 1
+        assert plane.nodes["sbc1"].logged("what it has begun for ") >= 1
         call.ack()
         assert call.bye().status == 200
     finally:
@@ -147,8 +147,8 @@ def test_request_is_not_lost_with_the_router_that_took_it(
             router.send_signal(fault)
             result = asked.result()
         assert result.status == 200
-        assert result.seconds > 2 * LIMIT_S, "the SBC had not heard its 100"
-        assert result.seconds < plane.tenant.sip.callee_timeout_ms / 1000 + 2 + LIMIT_S
+        assert result.seconds > LIMIT_S, "the SBC had not heard its 100"
+        assert result.seconds < plane.tenant.sip.probe_interval_s + 1 + 1
         assert len({m.get("Via") for m in far.seen("BYE", call.call_id)}) == 2
         assert plane.nodes["sbc1"].logged("router of the dialog failed") == before + 1
         record = only_record(plane, call.call_id)  # maybe the second router's, of a later end
