@@ -549,3 +549,23 @@ def test_routers_that_only_look_dead_get_calls(
         for number in ("1", "2"):
             for router in plane.tier("rtr"):
                 sbc.rpc("dispatcher.set_state", "ap", number, f"sip:{router.address}:5070")
+
+
+def test_answer_that_no_relay_takes_does_not_show_the_callee(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """The rtpengine of the offer dies while it rings: nobody else can make the answer fit."""
+    callee.ring_s = 1.0
+    call = caller.call(SBC1)
+    with ThreadPoolExecutor() as pool:
+        placed = pool.submit(call.invite, timeout=12)
+        wait_until(lambda: any(m.status == 180 for m in call.replies), what="180")
+        (name,) = relaying(plane, call.call_id)
+        plane.nodes[name].kill()
+        result = placed.result()
+    assert result.status == 200
+    assert result.message is not None
+    assert result.message.body == ""
+    assert sum(router.logged("no rtpengine took the SDP") for router in plane.tier("rtr")) == 1
+    call.ack()
+    assert call.bye().status == 200
