@@ -52,14 +52,21 @@ def bound(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP
 
 
 def _lives(dialog: Dialog) -> bool:
+    if dialog["state"] < State.CONFIRMED_WITHOUT_ACK and _came_back(dialog):
+        variables = dialog["variables"]  # the SBC's notes: FOSTER_REPLY, IN_DIALOG
+        return "answered" in variables and "ended" not in variables
     return bool(dialog["state"] < State.DELETED)
 
 
 def _rings(dialog: Dialog) -> bool:
-    """Not one that came back from a peer after a restart, without the socket that it began on:
-    nobody tells this node when that is answered or ends.
+    return bool(dialog["state"] < State.CONFIRMED and not _came_back(dialog))
+
+
+def _came_back(dialog: Dialog) -> bool:
+    """From a peer after a restart, without the socket that it began on: its transaction is no more,
+    and Kamailio never learns that it is answered or ends.
     """
-    return bool(dialog["state"] < State.CONFIRMED and dialog["caller"]["socket"])
+    return not dialog["caller"]["socket"]
 
 
 def unsent(config: Config, rpc: Rpc = kamcmd.rpc) -> int | None:

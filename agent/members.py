@@ -5,19 +5,18 @@ from __future__ import annotations
 import datetime
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from agent import aws, log
+from agent import log
+from agent.instances import GONE, instances
 from agent.local_consul import one_line
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef
 
 ALIVE_MEMBER = 1  # serf
 GONE_MEMBER = (3, 4)  # serf: left, failed
-GONE_INSTANCE = ("shutting-down", "terminated")
 MOST_AT_ONCE = 100  # values of one filter; the rest is for the next round
 YOUNG = datetime.timedelta(seconds=60)  # who boots joins by itself
 _INSTANCE_ID = re.compile(r"i-[0-9a-f]+$")
@@ -47,19 +46,10 @@ def forget_terminated(api: Any, ec2: EC2Client) -> None:
         log.info("member removed", node=nodes[instance_id])
 
 
-def _alive(ec2: EC2Client, instance_ids: dict[str, str]) -> set[str]:
-    """Those of the instances that are not terminated; EC2 forgets terminated ones in an hour."""
-    with aws.one_line("look-up of instances"):
-        # A filter, because an unknown id as an argument is an error.
-        found = ec2.describe_instances(
-            Filters=[{"Name": "instance-id", "Values": sorted(instance_ids)}]
-        )
-        return {
-            instance["InstanceId"]
-            for reservation in found["Reservations"]
-            for instance in reservation["Instances"]
-            if instance["State"]["Name"] not in GONE_INSTANCE
-        }
+def _alive(ec2: EC2Client, instance_ids: Collection[str]) -> set[str]:
+    """Those of the instances that are not terminated."""
+    found = instances(ec2, "look-up of instances", {"instance-id": sorted(instance_ids)})
+    return {i["InstanceId"] for i in found if i["State"]["Name"] not in GONE}
 
 
 def gather(api: Any, ec2: EC2Client, tags: Mapping[str, str]) -> None:
@@ -79,15 +69,11 @@ def gather(api: Any, ec2: EC2Client, tags: Mapping[str, str]) -> None:
 
 def _running(ec2: EC2Client, tags: Mapping[str, str]) -> dict[str, str]:
     """Address of each running instance that had the time to join."""
-    filters: list[FilterTypeDef] = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
-    filters.append({"Name": "instance-state-name", "Values": ["running"]})
+    wanted = {f"tag:{key}": [value] for key, value in tags.items()}
+    wanted["instance-state-name"] = ["running"]
     latest = datetime.datetime.now(datetime.UTC) - YOUNG
-    with aws.one_line("look-up of members"):
-        pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
-        return {
-            instance["InstanceId"]: instance["PrivateIpAddress"]
-            for page in pages
-            for reservation in page["Reservations"]
-            for instance in reservation["Instances"]
-            if instance["LaunchTime"] < latest
-        }
+    return {
+        instance["InstanceId"]: instance["PrivateIpAddress"]
+        for instance in instances(ec2, "look-up of members", wanted)
+        if instance["LaunchTime"] < latest
+    }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +18,14 @@ from uuid import UUID
 
 from consul.callback import CB
 
-from agent import aws, log, paths
+from agent import log, paths
+from agent.instances import instances
 from agent.local_consul import one_line
 from agent.members import alive
 from agent.write import write
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef
 
 GONE = "terminated"  # not "shutting-down": what shuts down may still vote
 BOOTED = ("pending", "running")
@@ -145,19 +145,6 @@ class Quorum:
             {"instance-id": [self.own, *known]},
             {f"tag:{key}": [value] for key, value in self.tags.items()},
         ):
-            states |= _states(self.ec2(), wanted)
+            found = instances(self.ec2(), "state of the servers", wanted)
+            states |= {i["InstanceId"]: i["State"]["Name"] for i in found}
         return View(self.own, servers, voters, states, alive(self.api))
-
-
-def _states(ec2: EC2Client, wanted: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """State of every instance with these properties; an hour after its end EC2 forgets it."""
-    # Filters, because an unknown id as an argument is an error.
-    filters: list[FilterTypeDef] = [{"Name": k, "Values": list(v)} for k, v in wanted.items()]
-    with aws.one_line("state of the servers"):
-        pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
-        return {
-            instance["InstanceId"]: instance["State"]["Name"]
-            for page in pages
-            for reservation in page["Reservations"]
-            for instance in reservation["Instances"]
-        }

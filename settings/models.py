@@ -397,7 +397,7 @@ class Sip(Model):
     tls_authorities: str | None = Field(
         default=None,
         description="authorities trusted by `tls_verify`, PEM: those of the carriers, or the PBXs' "
-        "own; default: the public ones of the image. An SBC's user data has room for about 1.5 kB",
+        "own; default: the public ones of the image. An SBC's user data has room for about 1.2 kB",
     )
     homer: str | None = Field(
         default=None,

@@ -22,7 +22,7 @@ def _dialog(number: int, node: int, state: State) -> dict[str, Any]:
     # As Kamailio 6.0.1 writes it (dlg.dump_file), but for what the agent does not read.
     return {
         "h_entry": 3940, "h_id": node + number * 65_536, "call_id": "c\u00fc0", "state": state,
-        "caller": {"socket": "udp:10.40.64.5:5070"},
+        "caller": {"socket": "udp:10.40.64.5:5070"}, "variables": {"near": "udp"},
     }  # fmt: skip
 
 
@@ -57,11 +57,25 @@ def test_only_own_calls_that_live_are_counted(kind: Kind, tmp_path: Path) -> Non
 
 def test_a_router_does_not_wait_for_calls_of_before_its_restart(tmp_path: Path) -> None:
     """Kamailio got the dialog back from a peer; it stays early for the rest of the call."""
-    returned = _dialog(1, FACTS.node_id, State.EARLY) | {"caller": {"socket": ""}}
-    ringing = _dialog(2, FACTS.node_id, State.EARLY)
-    for kind, count in ((Kind.ROUTER, 1), (Kind.SBC, 2)):
-        rpc = Kamailio([returned, ringing])
-        assert active.bound(config(kind=kind), FACTS, rpc, tmp_path / "dump") == count
+    rpc = Kamailio([_returned(1, answered="1"), _dialog(2, FACTS.node_id, State.EARLY)])
+    assert active.bound(config(kind=Kind.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
+
+
+def test_an_sbc_waits_for_those_that_were_answered_and_have_not_ended(tmp_path: Path) -> None:
+    """Of the others nothing would ever tell that they are over."""
+    returned = [
+        _returned(1),
+        _returned(2, answered="1"),
+        _returned(3, answered="1", ended="1"),
+    ]
+    count = active.bound(config(kind=Kind.SBC), FACTS, Kamailio(returned), tmp_path / "dump")
+    assert count == 1
+
+
+def _returned(number: int, **variables: str) -> dict[str, Any]:
+    """A dialog that was early when its node was restarted, as a peer told it."""
+    early = _dialog(number, FACTS.node_id, State.EARLY)
+    return early | {"caller": {"socket": ""}, "variables": variables}
 
 
 def test_counting_again_counts_anew_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def test_call_is_not_lost_with_the_router_that_looks_its_way_up(
     try:
         result = call.invite(timeout=12)
         assert result.status == 200
-        assert result.seconds < 3 * plane.tenant.sip.lookup_timeout_ms / 1000 + 2
+        # A probe finds it dead: its interval, its timeout, and what the second router takes.
+        assert result.seconds < plane.tenant.sip.probe_interval_s + 1 + 1
+        assert plane.nodes["sbc1"].logged("what it has begun for ") >= 1
         call.ack()
         assert call.bye().status == 200
     finally:
@@ -125,6 +127,68 @@ def test_call_is_not_lost_with_the_router_that_looks_its_way_up(
         else:
             hit[0].send_signal(signal.SIGCONT)
             plane.settle()
+
+
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "hung"])
+@pytest.mark.parametrize("side", ["caller", "callee"])
+def test_request_is_not_lost_with_the_router_that_took_it(
+    plane: Cluster, caller: Agent, callee: Agent, side: str, fault: signal.Signals
+) -> None:
+    """It has answered 100 and passed the request on; the reply finds nobody."""
+    call, other = established(caller, callee)
+    end, far = (call, callee) if side == "caller" else (other, caller)
+    far.bye_delay_s = 0.5
+    router = plane.router_of(plane.nodes["sbc1"])
+    before = plane.nodes["sbc1"].logged("router of the dialog failed")
+    try:
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(end.bye, timeout=15)
+            wait_until(lambda: bool(far.seen("BYE", call.call_id)), what="BYE")
+            router.send_signal(fault)
+            result = asked.result()
+        assert result.status == 200
+        assert result.seconds > LIMIT_S, "the SBC had not heard its 100"
+        assert result.seconds < plane.tenant.sip.probe_interval_s + 1 + 1
+        assert len({m.get("Via") for m in far.seen("BYE", call.call_id)}) == 2
+        assert plane.nodes["sbc1"].logged("router of the dialog failed") == before + 1
+        record = only_record(plane, call.call_id)  # maybe the second router's, of a later end
+        assert record["duration"] <= result.seconds + 1
+        assert relaying(plane, call.call_id) == []
+    finally:
+        if fault is signal.SIGKILL:
+            router.kill()
+        else:
+            router.send_signal(signal.SIGCONT)
+            plane.settle()
+
+
+@pytest.mark.parametrize("side", ["caller", "callee"])
+def test_answer_to_a_reinvite_is_not_lost_with_its_router(
+    plane: Cluster, caller: Agent, callee: Agent, side: str
+) -> None:
+    """What the far end repeats goes through the other router too."""
+    call, other = established(caller, callee)
+    end, far = (call, callee) if side == "caller" else (other, caller)
+    router = plane.router_of(plane.nodes["sbc1"])
+    before = plane.nodes["sbc1"].logged("may be down, answer goes through")
+    count = len(far.seen("INVITE", call.call_id))
+    far.mute = True
+    with ThreadPoolExecutor() as pool:
+        body = sdp(end.agent.address[0], 6000)
+        asked = pool.submit(lambda: end.request("INVITE", body=body, timeout=12))
+        wait_until(lambda: len(far.seen("INVITE", call.call_id)) > count, what="INVITE")
+        router.kill()
+        with far._lock:
+            far.mute = False
+            far.calls[call.call_id].on_request(far.seen("INVITE", call.call_id)[-1])
+        result = asked.result()
+    assert result.status == 200
+    assert result.seconds < T1 + LIMIT_S
+    assert result.message is not None
+    assert "203.0.113.3" in result.message.body, "the other router put rtpengine in"
+    assert plane.nodes["sbc1"].logged("may be down, answer goes through") > before
+    end.ack()
+    assert end.bye().status == 200
 
 
 def test_slow_callee_is_not_taken_for_a_dead_router(
@@ -485,3 +549,23 @@ def test_routers_that_only_look_dead_get_calls(
         for number in ("1", "2"):
             for router in plane.tier("rtr"):
                 sbc.rpc("dispatcher.set_state", "ap", number, f"sip:{router.address}:5070")
+
+
+def test_answer_that_no_relay_takes_does_not_show_the_callee(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """The rtpengine of the offer dies while it rings: nobody else can make the answer fit."""
+    callee.ring_s = 1.0
+    call = caller.call(SBC1)
+    with ThreadPoolExecutor() as pool:
+        placed = pool.submit(call.invite, timeout=12)
+        wait_until(lambda: any(m.status == 180 for m in call.replies), what="180")
+        (name,) = relaying(plane, call.call_id)
+        plane.nodes[name].kill()
+        result = placed.result()
+    assert result.status == 200
+    assert result.message is not None
+    assert result.message.body == ""
+    assert sum(router.logged("no rtpengine took the SDP") for router in plane.tier("rtr")) == 1
+    call.ack()
+    assert call.bye().status == 200

@@ -165,6 +165,22 @@ def test_record_is_not_lost_with_its_router(
     wait_until(lambda: not holds(last, "late"), 5, "the record is delivered")
 
 
+def test_other_router_gets_all_records_of_a_long_outage(plane: Cluster) -> None:
+    """More than are sent again in one round."""
+    for stub in plane.confds:
+        stub.stop()
+    owner, other = plane.tier("rtr")
+    for number in range(150):
+        owner.rpc("htable.sets", "unsent", f"outage{number}", "{}")
+    try:
+        wait_until(
+            lambda: other.rpc("htable.dump", "late").count("name: outage") == 150, 15, "records"
+        )
+    finally:
+        for table, node in (("unsent", owner), ("late", owner), ("late", other)):
+            node.rpc("htable.flush", table)
+
+
 def login(username: str, password: str, realm: str) -> dict[str, Any]:
     """A routing answer whose only route has credentials, as router-confd gives them."""
     made = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from ipaddress import IPv4Address
 
 import pytest
 
+from agent import active
+from agent.config import Kind
+from tests.agent.samples import FACTS
+from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLER, Cluster, wait_until
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, sdp
@@ -22,6 +27,16 @@ def kill(plane: Cluster, node: Node) -> None:
     """Started again, but its agent has not told it its peers yet."""
     node.kill()
     node.start_kamailio(memory_mb=plane.memory_mb)
+
+
+def bound(node: Node, kind: Kind) -> int | None:
+    """The calls that a drain of the node would wait for."""
+    facts = FACTS.model_copy(update={"private_ip": IPv4Address(node.address)})
+    name = "dialogs.json"
+    return active.bound(
+        agent_config(kind=kind), facts,
+        lambda command, _: node.rpc(command, f"/run/c4/kamailio/{name}"), node.lists / name,
+    )  # fmt: skip
 
 
 def test_router_that_does_not_know_the_call_yet_leaves_it_to_the_other(
@@ -93,8 +108,11 @@ def test_ringing_call_survives_a_restart(
     call.ack()
     other = callee.calls[call.call_id]
     wait_until(lambda: other.state == "confirmed", what="ACK")
+    if name == "sbc1":
+        assert bound(hit[0], Kind.SBC) == 1, "a drain would not wait"
     assert call.bye().status == 200
     assert other.state == "ended"
     wait_until(lambda: bool(records(plane, call.call_id)), what="record")
     assert len(records(plane, call.call_id)) == 1
+    assert bound(hit[0], Kind.SBC if name == "sbc1" else Kind.ROUTER) == 0, "a drain would wait"
     plane.settle()
