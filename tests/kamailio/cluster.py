@@ -387,7 +387,7 @@ def cluster(
     layers: tuple[Path, ...],
     deployment: Deployment | None = None,
     *,
-    memory_mb: int = 128,
+    memory_mb: int = 256,
     authority: pki.Pair | None = None,
 ) -> Iterator[Cluster]:
     """A running cluster; nothing of it is left afterwards."""
