@@ -114,7 +114,7 @@ def test_calls_go_to_the_routers_that_stay(plane: Cluster, caller: Agent, callee
 def test_router_that_nobody_knows_is_not_listened_to(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
-    """Without the list of those that leave, the SBC has no reason to trust it."""
+    """Without the list of those that leave, the SBC has no reason to trust it: another is asked."""
     for stub in plane.confds:
         stub.answer = answer(f"sip:{CALLEE2}:5060", uri="sip:100@pbx.example")
         stub.delay_s = 1.0
@@ -126,7 +126,10 @@ def test_router_that_nobody_knows_is_not_listened_to(
     leaving = drain_router_of_call(plane)
     plane.apply_leaving(plane.nodes["sbc1"], [])
     thread.join()
-    assert not second.seen("INVITE", call.call_id), f"from {leaving.address}"
+    sbc = plane.nodes["sbc1"]
+    assert sbc.logged(f"what it has begun for {call.call_id} goes to") == 1
+    assert len(second.seen("INVITE", call.call_id)) == 1, f"from {leaving.address} too"
+    assert plane.router_of(sbc) is not leaving
 
 
 def received(router: Node) -> int:
