@@ -15,6 +15,7 @@ LOOKUP_TRIES = 3
 JOIN_S = 12  # two rounds of the agents of both sides, 5 s each
 # With two, at 5 % of packets lost, one command in a hundred found its rtpengine "dead" for seconds.
 MEDIA_TRIES = 5
+LAST_ROUTER_TIMES = 4  # as long as another: nobody else is left, and late is better than not
 # Between refusing the first and all calls. Simulated at twice the capacity, 100 ms carry 96 to 98 %
 # of what is possible, as three times `overload_ms` do, with half of the wait.
 OVERLOAD_SPAN_MS = 100
@@ -84,6 +85,7 @@ class KamailioContext:
     most_routers: int
     overload_span_ms: int
     free_memory: tuple[int, int]
+    last_router_times: int
     default_limits: tuple[tuple[str, int | None, int | None], ...]  # kind, calls, calls per second
     service: str  # Consul service names
     router_service: str
@@ -130,6 +132,7 @@ class KamailioContext:
             most_routers=tenant.router.max,
             overload_span_ms=OVERLOAD_SPAN_MS,
             free_memory=FREE_MEMORY,
+            last_router_times=LAST_ROUTER_TIMES,
             default_limits=_default_limits(tenant.limits),
             service=facts.service_name(tenant.name, tier),
             router_service=facts.service_name(tenant.name, Tier.ROUTER),

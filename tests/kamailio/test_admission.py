@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.sipp import Outcome, Talk
-from bench.sipp import call as place_calls
 from settings.load import load
 from settings.models import Sip
-from tests.kamailio.cluster import CALLEE, CALLER, SBCS, Cluster, cluster, with_sip
+from tests.kamailio.cluster import Cluster, cluster, with_sip
 from tests.kamailio.test_edge import fetch
+from tests.kamailio.test_overload import load_on, shared
 
 pytestmark = [
     pytest.mark.sip,
@@ -39,13 +38,6 @@ def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
         yield made
 
 
-def load_on(plane: Cluster, rate: int, seconds: int) -> Outcome:
-    """Calls of a second or two from the caller to the callee through the first SBC."""
-    hosts = plane.host_of(CALLER), plane.host_of(CALLEE)
-    target = f"{next(iter(SBCS.values()))[1]}:5060"
-    return place_calls(hosts, (CALLER, CALLEE), target, ["100"], rate, seconds, Talk(1, 2))
-
-
 def refused(plane: Cluster, reason: str) -> int:
     text = fetch(plane, "sbc1", "/metrics")
     found = re.search(rf'c4_refused{{reason="{reason}"}} (\d+)', text)
@@ -54,7 +46,7 @@ def refused(plane: Cluster, reason: str) -> int:
 
 def quota(plane: Cluster) -> int:
     """Calls per second."""
-    return int(re.findall(r"\d+", plane.nodes["sbc1"].rpc("pv.shvGet", "quota"))[-1])
+    return shared(plane.nodes["sbc1"], "quota")
 
 
 def test_stopped_router_among_others_is_no_overload(plane: Cluster) -> None:
@@ -71,9 +63,14 @@ def test_stopped_router_among_others_is_no_overload(plane: Cluster) -> None:
 
 
 def test_calls_are_refused_before_the_memory_is_full(plane: Cluster) -> None:
-    outcome = load_on(plane, 250, 10)
-    assert refused(plane, "memory") > outcome.calls / 20, "the memory was enough"
-    assert outcome.failed == 0
+    for _ in range(3):  # a machine that hung for a moment has refused calls before memory was short
+        before = refused(plane, "memory")
+        outcome = load_on(plane, 250, 10)
+        assert outcome.failed == 0
+        if refused(plane, "memory") > before + outcome.calls / 20:
+            break
+    else:
+        pytest.fail("the memory was enough")
     assert not plane.nodes["sbc1"].logged("could not allocate")
 
 

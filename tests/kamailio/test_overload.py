@@ -110,7 +110,12 @@ def others(plane: Cluster, node: Node) -> list[Node]:
 
 def late_ms(node: Node) -> int:
     """The longest that a message waited in the node's queues lately."""
-    return int(re.findall(r"\d+", node.rpc("pv.shvGet", "latest"))[-1])
+    return shared(node, "latest")
+
+
+def shared(node: Node, name: str) -> int:
+    """A number that the node's processes share, `$shv(name)`."""
+    return int(re.findall(r"\d+", node.rpc("pv.shvGet", name))[-1])
 
 
 @pytest.mark.faults
