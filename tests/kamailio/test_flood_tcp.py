@@ -107,6 +107,8 @@ def calls_beside(plane: Cluster, where: tuple[str, str], flood: TcpFlood | Flood
     assert outcome.calls == CALLS_PER_S * SECONDS
     assert (outcome.failed, outcome.refused) == (0, 0)
     assert everybody(plane) == before
+    # What it writes before a reader crashes: the references to a connection do not add up.
+    assert not any(map(sbc.logged, ("tcpconn_put_destroy", "io_watch_del")))
     for address in (CALLER, CALLEE, *(node.address for node in plane.nodes.values())):
         assert sbc.rpc("htable.get", "ban", address, check=False).startswith("error")
     wait_until(lambda: memory(sbc)["shared"] < start["shared"] + 2_000_000, 40, "shared memory")
