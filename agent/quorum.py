@@ -27,7 +27,7 @@ from agent.write import write
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-GONE = "terminated"  # not "shutting-down": what shuts down may still vote
+TERMINATED = "terminated"  # not "shutting-down": what shuts down may still vote
 BOOTED = ("pending", "running")
 
 
@@ -68,7 +68,9 @@ def obstacle(view: View) -> str | None:
         return f"no instance known of {unknown}"
     if view.own not in view.states:
         return "EC2 does not show this instance: what else it does not show proves nothing"
-    left = {r: i for r, i in instances.items() if i and view.states.get(i, GONE) != GONE}
+    left = {
+        r: i for r, i in instances.items() if i and view.states.get(i, TERMINATED) != TERMINATED
+    }
     voters = sorted(instance for raft_id, instance in left.items() if raft_id in view.voters)
     if 2 * len(voters) > len(view.voters):
         return f"a majority may be alive: {voters}"

@@ -21,6 +21,7 @@ LAST_ROUTER_TIMES = 4  # as long as another: nobody else is left, and late is be
 OVERLOAD_SPAN_MS = 100
 # Free shared memory, in percent: below the second some new calls are refused, below the first all.
 FREE_MEMORY = (25, 40)
+HANDED_OVER = 90  # requests and refusals of a dead router, each tenth of a second
 # Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
 TLS_CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
@@ -50,6 +51,19 @@ class SipPorts:
     internal: int = facts.SIP_INTERNAL_PORT
     dmq: int = facts.DMQ_PORT
     http: int = facts.KAMAILIO_HTTP_PORT
+
+
+@dataclass(frozen=True)
+class Records:
+    """How call records reach router-confd."""
+
+    text: int = facts.RECORD_TEXT
+    interval_s: int = 2  # between rounds of sending again; what is younger dies with its router
+    round: int = 90  # sent again in one
+    told: int = 20_000  # records of all routers that each keeps for the others, at most
+    told_round: int = 500
+    orphaned_s: int = 20  # its router would have delivered it
+    tries: int = 20  # of a record whose tenant router-confd does not know
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,8 @@ class KamailioContext:
     overload_span_ms: int
     free_memory: tuple[int, int]
     last_router_times: int
+    handed_over: int
+    records: Records
     default_limits: tuple[tuple[str, int | None, int | None], ...]  # kind, calls, calls per second
     service: str  # Consul service names
     router_service: str
@@ -133,6 +149,8 @@ class KamailioContext:
             overload_span_ms=OVERLOAD_SPAN_MS,
             free_memory=FREE_MEMORY,
             last_router_times=LAST_ROUTER_TIMES,
+            handed_over=HANDED_OVER,
+            records=Records(),
             default_limits=_default_limits(tenant.limits),
             service=facts.service_name(tenant.name, tier),
             router_service=facts.service_name(tenant.name, Tier.ROUTER),

@@ -203,7 +203,8 @@ def test_slow_callee_is_not_taken_for_a_dead_router(
     assert f"{router.address}:5070" not in plane.nodes["sbc1"].rpc("htable.dump", "down")
 
 
-def test_ack_is_not_lost_with_its_router(plane: Cluster, caller: Agent, callee: Agent) -> None:
+def acknowledged_without_router(plane: Cluster, caller: Agent, callee: Agent) -> tuple[Call, Node]:
+    """A call whose router died between the answer and the ACK, and that router."""
     call = caller.call(SBC1)
     assert call.invite().status == 200
     dead = plane.router_of(plane.nodes["sbc1"])
@@ -211,6 +212,11 @@ def test_ack_is_not_lost_with_its_router(plane: Cluster, caller: Agent, callee: 
     call.ack()
     other = callee.calls[call.call_id]
     assert wait_until(lambda: other.state == "confirmed", what="ACK") < 0.3
+    return call, dead
+
+
+def test_ack_is_not_lost_with_its_router(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    call, _ = acknowledged_without_router(plane, caller, callee)
     assert call.bye().status == 200
 
 

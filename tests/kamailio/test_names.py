@@ -12,6 +12,7 @@ from tests.kamailio.confd_stub import answer
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, Call, Message, sdp
 from tests.kamailio.test_calls import SBC1, established
+from tests.kamailio.test_failover import acknowledged_without_router
 
 pytestmark = pytest.mark.sip
 HIDDEN = '"Anonymous" <sip:anonymous@carrier.example>'
@@ -71,17 +72,11 @@ def test_both_acks_bear_the_names_of_the_route(
 
 def test_other_router_keeps_the_names(plane: Cluster, caller: Agent, callee: Agent) -> None:
     """Of an ACK whose router has just died, and of all that follows."""
-    call = caller.call(SBC1)
-    assert call.invite().status == 200
-    dead = plane.router_of(plane.nodes["sbc1"])
-    dead.kill()
-    call.ack()
-    other = callee.calls[call.call_id]
-    wait_until(lambda: other.state == "confirmed", what="ACK")
+    call, dead = acknowledged_without_router(plane, caller, callee)
     assert len(callee.seen("ACK", call.call_id)) == 1
     assert call.request("INFO").status == 200
     assert plane.router_of(plane.nodes["sbc1"]) is not dead
-    ends(plane, call, other)
+    ends(plane, call, callee.calls[call.call_id])
 
 
 def test_other_router_keeps_the_names_of_a_ringing_call(
