@@ -95,7 +95,7 @@ def _quick_record(service: Service, body: bytes) -> Coroutine[Any, Any, Reply] |
 
 async def _confirm(service: Service, request: CdrRequest) -> Reply:
     try:  # Once: an attempt takes long when the database is away.
-        return (await _keep(service, request)).model_dump_json().encode()
+        return (await _keep(service, request)).model_dump_json(exclude_unset=True).encode()
     except Exception as error:
         return await errors.answer(error)
 
@@ -121,13 +121,21 @@ async def _keep(service: Service, request: CdrRequest) -> CdrReply:
     if (tenant := request.tenant_uuid or "") not in tenants and (
         tenant := _uuid(tenant)
     ) not in tenants:
-        return CdrReply(success=False, cdr=None)
+        return _reply(request, None)
     try:
         await service.cdrs.take(request, tenant)
     except Incomplete as error:
         raise errors.Invalid(str(error), "field required", "value_error.missing") from None
     values = {name: getattr(request, name) for name in Cdr.model_fields}
-    return CdrReply(success=True, cdr=Cdr.model_construct(**values | {"tenant_uuid": tenant}))
+    return _reply(request, Cdr.model_construct(**values | {"tenant_uuid": tenant}))
+
+
+def _reply(request: CdrRequest, cdr: Cdr | None) -> CdrReply:
+    """Whoever sent a key hears it again: one with many records under way needs it."""
+    reply = CdrReply(success=cdr is not None, cdr=cdr)
+    if request.idempotency_key is not None:
+        reply.idempotency_key = request.idempotency_key
+    return reply
 
 
 def _routing(app: FastAPI, service: Service) -> None:
@@ -160,7 +168,7 @@ def _others(service: Service) -> APIRouter:
         """Who sends a call."""
         return await authenticate_with_password(service.sync.directory(), service.vault, body)
 
-    @router.post("/cdr")
+    @router.post("/cdr", response_model_exclude_unset=True)
     async def cdr(body: CdrRequest) -> CdrReply:
         """Keep a call record; it is safe once this is answered."""
         return await _keep(service, body)

@@ -151,6 +151,7 @@ class Cdr(BaseModel):
 class CdrReply(BaseModel):
     success: bool
     cdr: Cdr | None
+    idempotency_key: str | None = Field(default=None, description="That of the request, if any")
 
 
 class DbText(BaseModel):

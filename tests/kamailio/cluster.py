@@ -309,7 +309,7 @@ class Cluster:
             agent.close()
         self.agents.clear()
         for stub in self.confds:
-            stub.status, stub.delay_s = 200, 0.0
+            stub.status, stub.delay_s, stub.knows_tenant = 200, 0.0, True
             stub.answer = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
             stub.requests.clear()
             stub.cdrs.clear()

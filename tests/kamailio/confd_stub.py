@@ -38,7 +38,9 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(stub.delay_s)
         if is_cdr:
             stub.cdrs.append(body)
-            self._send(stub.status, {"success": True, "cdr": {"call_id": body["call_id"]}})
+            key = {"idempotency_key": body["idempotency_key"]}
+            known = stub.knows_tenant
+            self._send(stub.status, {"success": known, "cdr": body if known else None, **key})
             return
         self._send(stub.status, stub.decide(body) if stub.decide else stub.answer)
 
@@ -97,6 +99,7 @@ class ConfdStub:
         self.namespace, self.address, self.port = namespace, address, port
         self.status = 200
         self.delay_s = 0.0
+        self.knows_tenant = True  # of a record
         self.answer: dict[str, Any] = answer()
         self.decide: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # before `answer`
         self.registrations = ""

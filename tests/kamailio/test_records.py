@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 
 from agent import active
 from agent.config import Kind
+from rendering.contexts import Records
+from settings.facts import RECORD_TEXT
 from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
@@ -116,6 +119,42 @@ def test_rescued_call_has_one_record(plane: Cluster, caller: Agent, callee: Agen
     assert only_record(plane, call.call_id)["duration"] in (1, 2)
 
 
+def test_what_is_too_long_for_router_confd_is_cut(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    callee.answer = 486
+    long = "x" * 300
+    call = caller.call(SBC1, call_id=f"{time.time()}-{long}", user=long)
+    assert call.invite().status == 486
+    record = only_record(plane, call.call_id[:RECORD_TEXT])
+    assert record["to_uri"] == f"sip:{long}"[:RECORD_TEXT]
+    assert len(record["idempotency_key"]) == 64, "a digest"
+
+
+def test_record_that_router_confd_never_takes_makes_room(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """Such as of a tenant that was deleted during the call; the log has it."""
+    call, _ = established(caller, callee)
+    for stub in plane.confds:
+        stub.knows_tenant = False
+    assert call.bye().status == 200
+    (owner,) = [n for n in plane.tier("rtr") if call.call_id in n.rpc("htable.dump", "unsent")]
+    key = f"{call.call_id};{call.local_tag}"
+
+    def tries() -> int:
+        found = re.search(r"value: (\d+)", owner.rpc("htable.get", "rejected", key, check=False))
+        return int(found[1]) if found else 0
+
+    wait_until(lambda: tries() >= 2, 10, "tried again")
+    assert call.call_id in owner.rpc("htable.dump", "unsent")
+    owner.rpc("htable.seti", "rejected", key, str(Records.tries - 1))
+    wait_until(lambda: call.call_id not in owner.rpc("htable.dump", "unsent"), 10, "given up")
+    assert owner.logged("does not take a call record: ") == 1
+    assert owner.logged(key) > 0
+    assert all(call.call_id not in n.rpc("htable.dump", "late") for n in plane.tier("rtr"))
+
+
 def test_record_waits_while_router_confd_is_down(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
@@ -171,7 +210,7 @@ def test_other_router_gets_all_records_of_a_long_outage(plane: Cluster) -> None:
         stub.stop()
     owner, other = plane.tier("rtr")
     for number in range(150):
-        owner.rpc("htable.sets", "unsent", f"outage{number}", "{}")
+        owner.rpc("htable.sets", "unsent", f"outage{number}", "0|{}")
     try:
         wait_until(
             lambda: other.rpc("htable.dump", "late").count("name: outage") == 150, 15, "records"

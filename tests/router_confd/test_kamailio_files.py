@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from router_confd.uacreg import COLUMNS
+from settings.facts import RECORD_TEXT
 from tests.router_confd.instance import Instance, Site
 
 pytestmark = pytest.mark.db
@@ -61,6 +62,15 @@ def test_cdr_of_the_existing_router_is_stored(site: Site) -> None:
 def test_cdr_of_an_unknown_tenant(site: Site, tenant: str | None) -> None:
     answer = send(site.confd, record(site, tenant_uuid=tenant))
     assert (answer.status_code, answer.json()) == (200, {"success": False, "cdr": None})
+    answer = send(site.confd, record(site, tenant_uuid=tenant, idempotency_key="k"))
+    assert answer.json() == {"success": False, "cdr": None, "idempotency_key": "k"}
+
+
+def test_text_of_a_cdr_has_the_length_that_routers_cut_to(site: Site) -> None:
+    for length, status in ((RECORD_TEXT, 200), (RECORD_TEXT + 1, 422)):
+        text = "x" * length
+        for field in ("from_uri", "to_uri", "call_id", "idempotency_key"):
+            assert send(site.confd, record(site, **{field: text})).status_code == status
 
 
 @pytest.mark.parametrize("field", ["source_ip", "source_port", "call_id", "from_uri", "to_uri"])
@@ -75,7 +85,8 @@ def test_incomplete_cdr_is_422(site: Site, field: str) -> None:
 def test_cdr_sent_again_is_stored_once_by_its_key(confd: Instance) -> None:
     one, two = Site(confd), Site(confd)
     for site in (one, one, two):
-        assert send(confd, record(site, idempotency_key="call-1"))
+        answer = send(confd, record(site, idempotency_key="call-1"))
+        assert answer.json()["idempotency_key"] == "call-1"
     assert (len(stored(one)), len(stored(two))) == (1, 1)
     for _ in range(2):  # without a key, equal records are two, as ever
         send(confd, record(one, call_id="same"))
