@@ -247,7 +247,9 @@ class Sip(Model):
     callee_timeout_ms: int = Field(
         default=5000, ge=500, le=32000, description="wait for a carrier's or PBX's first reply, ms"
     )
-    max_call_s: int = Field(default=43200, ge=60, le=604800, description="limit of a call, s")
+    max_call_s: int = Field(
+        default=43200, ge=60, le=604800, description="limit of a call from its answer on, s"
+    )
     lookup_timeout_ms: int = Field(
         default=2000, ge=100, le=10000, description="wait for one router-confd answer, ms"
     )

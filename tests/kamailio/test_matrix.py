@@ -211,7 +211,10 @@ def place(plane: Cluster, case: Case, caller: Agent, callee: Agent) -> None:
             result = end.request("INVITE", body=sdp(end.agent.address[0], 6000, direction))
             case.again.append((direction, result))
             end.ack()
-    if case is not FORGOTTEN:
+    if case is FORGOTTEN:
+        time.sleep(MAX_CALL_S / 2)
+        assert call.request("INFO").status == 200  # the limit is that of the call, not of silence
+    else:
         time.sleep(pause)
         case.bye = (call if case.caller_hangs_up else other).bye()
 
