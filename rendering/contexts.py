@@ -63,7 +63,7 @@ class Records:
     told: int = 20_000  # records of all routers that each keeps for the others, at most
     told_round: int = 500
     orphaned_s: int = 20  # its router would have delivered it
-    tries: int = 20  # of a record whose tenant router-confd does not know
+    tries: int = 40  # of a record whose tenant router-confd does not know: ten minutes
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,22 @@ def test_rescued_call_has_one_record(plane: Cluster, caller: Agent, callee: Agen
     assert only_record(plane, call.call_id)["duration"] in (1, 2)
 
 
+def test_call_that_is_tried_again_has_a_record_of_its_own(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """With the Call-ID and the tag of the refused one, as after a 503 with Retry-After."""
+    callee.answer = 486
+    call = caller.call(SBC1)
+    assert call.invite().status == 486
+    callee.answer = 200
+    assert call.invite().status == 200
+    call.ack()
+    time.sleep(1.1)
+    assert call.bye().status == 200
+    wait_until(lambda: len(records(plane, call.call_id)) == 2, 5, "both records")
+    assert sorted(r["duration"] > 0 for r in records(plane, call.call_id)) == [False, True]
+
+
 def test_what_is_too_long_for_router_confd_is_cut(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
@@ -140,16 +156,16 @@ def test_record_that_router_confd_never_takes_makes_room(
         stub.knows_tenant = False
     assert call.bye().status == 200
     (owner,) = [n for n in plane.tier("rtr") if call.call_id in n.rpc("htable.dump", "unsent")]
-    key = f"{call.call_id};{call.local_tag}"
+    key = only_record(plane, call.call_id)["idempotency_key"]
 
     def tries() -> int:
         found = re.search(r"value: (\d+)", owner.rpc("htable.get", "rejected", key, check=False))
         return int(found[1]) if found else 0
 
-    wait_until(lambda: tries() >= 2, 10, "tried again")
+    wait_until(lambda: tries() >= 1, 5, "refused")
     assert call.call_id in owner.rpc("htable.dump", "unsent")
     owner.rpc("htable.seti", "rejected", key, str(Records.tries - 1))
-    wait_until(lambda: call.call_id not in owner.rpc("htable.dump", "unsent"), 10, "given up")
+    wait_until(lambda: call.call_id not in owner.rpc("htable.dump", "unsent"), 20, "given up")
     assert owner.logged("does not take a call record: ") == 1
     assert owner.logged(key) > 0
     assert all(call.call_id not in n.rpc("htable.dump", "late") for n in plane.tier("rtr"))
