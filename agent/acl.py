@@ -7,6 +7,7 @@ tier; the token's value is a secret that only the tier's instances (and the serv
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,15 @@ def policy_name(tenant: str, tier: Tier) -> str:
     return f"tenant-{facts.service_name(tenant, tier)}"
 
 
+def _owner(policy: str) -> tuple[str, Tier] | None:
+    """Tenant and tier of a policy's name; None for all others."""
+    for tier in Tier:
+        name = re.fullmatch(policy_name("(.+)", tier), policy)
+        if name is not None:
+            return name[1], tier
+    return None
+
+
 def operator_rules() -> Rules:
     """Read all, for whoever looks around on a Consul server."""
     everything = {"": READ}
@@ -79,11 +89,13 @@ class AccessControl:
         self._operator_token = operator_token
 
     def reconcile(self) -> None:
-        """Make what is missing. Raises `AgentError`; repeat it."""
+        """Make what is missing, remove what has no secret. Raises `AgentError`; repeat it."""
         with one_line("access control"):
             self._ensure(OPERATOR, operator_rules(), self._operator_token)
-            for name, tenant, tier in self._tiers():
+            tiers = list(self._tiers())
+            for name, tenant, tier in tiers:
                 self._ensure_tier(name, tenant, tier)
+            self._forget({policy_name(tenant, tier) for _, tenant, tier in tiers})
 
     def _tiers(self) -> Iterator[tuple[str, str, Tier]]:
         """Secret, tenant, tier, where the tenant's Terraform stack has made the secret."""
@@ -118,6 +130,27 @@ class AccessControl:
             value = secrets.read_or_create(self._client, name, lambda: {"token": candidate})
             token = str(value["token"])  # another leader may have been faster
         self._ensure(policy, rules, token)
+
+    def _forget(self, present: set[str]) -> None:
+        """Remove policies whose secret is gone, with their tokens: the tenant was removed."""
+        acl = self._api.acl
+        for policy in acl.policy.list():
+            name, owner = policy["Name"], _owner(policy["Name"])
+            if owner is None or name in present or self._has_secret(*owner):
+                continue
+            for token in acl.token.list():
+                if any(of["ID"] == policy["ID"] for of in token.get("Policies") or ()):
+                    acl.token.delete(token["AccessorID"])
+            acl.policy.delete(policy["ID"])
+            log.info("policy and tokens removed", policy=name)
+
+    def _has_secret(self, tenant: str, tier: Tier) -> bool:
+        """Asked for itself: to remove the token of a tier that lives would end its calls."""
+        try:
+            secrets.read(self._client, facts.token_secret(self._deployment, tenant, tier))
+        except (secrets.NoValue, secrets.Deleted):
+            return False
+        return True
 
     def _ensure(self, policy: str, rules: Rules, secret_id: str) -> None:
         """A policy of that name with these rules, and the token with it."""

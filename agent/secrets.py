@@ -20,13 +20,19 @@ class NoValue(AgentError):
     """The secret exists in Terraform's eyes, but nobody has given it a value yet."""
 
 
+class Deleted(AgentError):
+    """The secret is marked for deletion."""
+
+
 def read(client: SecretsManagerClient, name: str) -> dict[str, Any]:
-    """The secret's current value, a JSON object. Raises `NoValue`, `AgentError`."""
+    """The secret's current value, a JSON object. Raises `NoValue`, `Deleted`, `AgentError`."""
     with aws.one_line(f"secret {name}"):
         try:
             text = client.get_secret_value(SecretId=name)["SecretString"]
         except client.exceptions.ResourceNotFoundException:
             raise NoValue(f"secret {name}: has no value yet") from None
+        except client.exceptions.InvalidRequestException:
+            raise Deleted(f"secret {name}: is marked for deletion") from None
     try:
         value = json.loads(text)
     except json.JSONDecodeError:

@@ -12,7 +12,7 @@ import pytest
 import requests
 from consul.exceptions import ACLPermissionDenied, ConsulException
 
-from agent import acl, plane, server
+from agent import acl, plane, secrets, server
 from agent.acl import AccessControl
 from agent.local_consul import LocalConsul
 from agent.plane import Plane, Sbc
@@ -252,6 +252,41 @@ def test_only_secrets_of_tiers_of_this_deployment_become_tokens(
     for name in OTHER_SECRETS:
         with pytest.raises(client.exceptions.ResourceNotFoundException):
             client.get_secret_value(SecretId=name)
+
+
+@pytest.mark.parametrize("forced", [True, False], ids=["gone", "marked for deletion"])
+def test_a_removed_tenant_has_no_access_any_more(
+    consul: Server, client: Any, tokens: dict[str, str], forced: bool
+) -> None:
+    assert tokens
+    of_removed = []
+    for tier in Tier:
+        client.create_secret(Name=facts.token_secret(DEPLOYMENT, "left-rtp", tier))
+    _control(consul, client).reconcile()
+    for tier in Tier:
+        name = facts.token_secret(DEPLOYMENT, "left-rtp", tier)
+        of_removed.append(secrets.read(client, name)["token"])
+        assert consul.api(of_removed[-1]).acl.token.read_self()
+        client.delete_secret(
+            SecretId=name, **({"ForceDeleteWithoutRecovery": True} if forced else {})
+        )
+    _control(consul, client).reconcile()
+    for token in of_removed:
+        with pytest.raises(ConsulException):
+            consul.api(token).acl.token.read_self()
+    names = [policy["Name"] for policy in consul.api().acl.policy.list()]
+    assert [name for name in names if "left" in name] == []
+    for token in (*tokens.values(), OPERATOR):
+        assert consul.api(token).acl.token.read_self()
+
+
+def test_a_secret_that_the_list_omits_keeps_its_token(
+    consul: Server, client: Any, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AccessControl, "_secrets", lambda self: iter(()))
+    _control(consul, client).reconcile()
+    for token in tokens.values():
+        assert consul.api(token).acl.token.read_self()
 
 
 def test_the_leader_knows_that_it_leads(consul: Server) -> None:
