@@ -39,12 +39,12 @@ def raw(agent: Agent, method: str, *lines: str, uri: str = f"sip:100@{SBC1[0]}")
 
 
 def ask(agent: Agent, *texts: str, to: tuple[str, int] = SBC1, seconds: float = 0.5) -> list[int]:
-    """Statuses of the replies that arrive within the time."""
-    start = len(agent.received)
+    """Statuses of the replies to these that arrive within the time."""
     for text in texts:
         agent.send(text, to)
     time.sleep(seconds)
-    return [m.status for m in agent.received[start:] if m.is_reply]
+    asked = "".join(texts)
+    return [m.status for m in agent.received if m.is_reply and f"Call-ID: {m.call_id}\r" in asked]
 
 
 def test_forged_destination_header_is_not_obeyed(

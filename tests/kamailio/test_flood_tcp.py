@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 from bench import sipp
+from settings.facts import SIPS_PORT
 from tests.kamailio.attack import ATTACKER, everybody
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster, wait_until
 from tests.kamailio.netns import CLONE_NEWNET, ip
@@ -35,16 +36,22 @@ __all__ = ["hosts"]  # the fixture
 pytestmark = [pytest.mark.sip, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
-class TcpFlood:
-    """Connects again and again from each source; sends `data` until the other end closes, or,
-    without any, closes at once."""
+# A record of a handshake, of 512 octets, that begins like a ClientHello.
+HELLO = bytes.fromhex("16 03 01 02 00 01 00 01 fc 03 03")
 
-    def __init__(self, namespace: str, sources: Sequence[str], threads: int, data: bytes) -> None:
+
+class TcpFlood:
+    """Connects again and again, from each source in turn; sends `data` until the other end closes,
+    or, without any, closes at once."""
+
+    def __init__(
+        self, namespace: str, sources: Sequence[str], threads: int, data: bytes, port: int = 5060
+    ) -> None:
         self.connections, self.refused, self.octets = 0, 0, 0
         self._stop = threading.Event()
-        self._data = data
-        each = itertools.islice(itertools.cycle(sources), threads)
-        self._threads = [threading.Thread(target=self._run, args=(namespace, s)) for s in each]
+        self._data, self._port = data, port
+        shares = [sources[i::threads] or sources for i in range(threads)]
+        self._threads = [threading.Thread(target=self._run, args=(namespace, s)) for s in shares]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -55,18 +62,20 @@ class TcpFlood:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, namespace: str, source: str) -> None:
+    def _run(self, namespace: str, sources: Sequence[str]) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         fd = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
         assert libc.setns(fd, CLONE_NEWNET) == 0
         os.close(fd)
-        while not self._stop.is_set():
+        for source in itertools.cycle(sources):
+            if self._stop.is_set():
+                return
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
                 sock.settimeout(1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 try:
                     sock.bind((source, 0))
-                    sock.connect((SBC1, 5060))
+                    sock.connect((SBC1, self._port))
                     self.connections += 1
                     while self._data and not self._stop.is_set():
                         self.octets += sock.send(self._data)
@@ -129,7 +138,9 @@ def sources(
     return made
 
 
-several = pytest.mark.parametrize("sources", [1, 20], ids=["one source", "twenty"], indirect=True)
+several = pytest.mark.parametrize(
+    "sources", [1, 1000], ids=["one source", "thousand"], indirect=True
+)
 
 
 @several
@@ -139,6 +150,16 @@ def test_flood_of_connections(
     flood = TcpFlood(hosts[2], sources, 20, b"")
     calls_beside(plane, hosts[:2], flood)
     assert flood.connections > 100
+
+
+@several
+def test_flood_of_broken_handshakes(
+    plane: Cluster, hosts: tuple[str, str, str], sources: list[str]
+) -> None:
+    """TLS: half a greeting, and what is none."""
+    flood = TcpFlood(hosts[2], sources, 20, HELLO + os.urandom(2000), SIPS_PORT)
+    calls_beside(plane, hosts[:2], flood)
+    assert flood.octets > 100_000
 
 
 @several
