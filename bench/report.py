@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.sipp import Outcome, quantile
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BY_HAND = "## What limits it\n"  # from here on
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def text(runs: Sequence[Run], load: float) -> str:
 
 
 def write(page: str) -> None:
-    PAGE.write_text(page)
+    """Replace the measured part; what people wrote about it stays."""
+    _, mark, by_hand = PAGE.read_text().partition(BY_HAND)
+    PAGE.write_text(page + "\n" + mark + by_hand if mark else page)
 
 
 def best(runs: Sequence[Run], what: str) -> Run | None:
