@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from settings.facts import Segment, Tier
+from settings.facts import RINGING_LIMIT_S, Segment, Tier
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 RESERVED_NAMES = frozenset({"network", "consul", "image"})  # names of the shared stacks
@@ -243,7 +243,9 @@ class Sip(Model):
     probe_interval_s: int = Field(
         default=1, ge=1, le=60, description="interval of OPTIONS probes towards routers, s"
     )
-    ringing_timeout_s: int = Field(default=120, ge=10, le=600, description="limit of ringing, s")
+    ringing_timeout_s: int = Field(
+        default=120, ge=10, le=RINGING_LIMIT_S, description="limit of ringing, s"
+    )
     callee_timeout_ms: int = Field(
         default=5000, ge=500, le=32000, description="wait for a carrier's or PBX's first reply, ms"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def _dialog(number: int, node: int, state: State) -> dict[str, Any]:
     # As Kamailio 6.0.1 writes it (dlg.dump_file), but for what the agent does not read.
     return {
         "h_entry": 3940, "h_id": node + number * 65_536, "call_id": "c\u00fc0", "state": state,
+        "init_ts": int(time.time()) - 5,
         "caller": {"socket": "udp:10.40.64.5:5070"}, "variables": {"near": "udp"},
     }  # fmt: skip
 
@@ -58,6 +60,12 @@ def test_only_own_calls_that_live_are_counted(kind: Kind, tmp_path: Path) -> Non
 def test_a_router_does_not_wait_for_calls_of_before_its_restart(tmp_path: Path) -> None:
     """Kamailio got the dialog back from a peer; it stays early for the rest of the call."""
     rpc = Kamailio([_returned(1, answered="1"), _dialog(2, FACTS.node_id, State.EARLY)])
+    assert active.bound(config(kind=Kind.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
+
+
+def test_a_router_does_not_wait_for_a_call_that_rings_for_hours(tmp_path: Path) -> None:
+    stuck = _dialog(1, FACTS.node_id, State.UNCONFIRMED) | {"init_ts": int(time.time()) - 3600}
+    rpc = Kamailio([stuck, _dialog(2, FACTS.node_id, State.UNCONFIRMED)])
     assert active.bound(config(kind=Kind.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
 
 
