@@ -21,10 +21,9 @@ from agent.errors import AgentError
 from agent.facts import NODE_ID_STEP, Facts
 from agent.kamcmd import RpcFailed
 from agent.probes import ProbeFailed
-from settings.facts import RINGING_LIMIT_S
+from settings.facts import RINGING_LIMIT_S, RINGING_MARGIN_S
 
 DUMP = paths.DIALOGS / "dialogs.json"  # one JSON object per line
-MARGIN_S = 60  # from the end of ringing to that of its transaction
 Rpc = Callable[..., str]
 Dialog = dict[str, Any]  # as Kamailio dumps it
 _UNSENT = re.compile(r"name: unsent\s+slots: \d+\s+all: (\d+)")
@@ -65,7 +64,7 @@ def _rings(dialog: Dialog) -> bool:
     if dialog["state"] >= State.CONFIRMED or _came_back(dialog):
         return False
     # One whose transaction went another way than to its end would stay for hours.
-    return bool(time.time() - dialog["init_ts"] < RINGING_LIMIT_S + MARGIN_S)
+    return bool(time.time() - dialog["init_ts"] < RINGING_LIMIT_S + RINGING_MARGIN_S)
 
 
 def _came_back(dialog: Dialog) -> bool:

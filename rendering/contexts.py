@@ -63,7 +63,8 @@ class Records:
     told: int = 20_000  # records of all routers that each keeps for the others, at most
     told_round: int = 500
     orphaned_s: int = 20  # its router would have delivered it
-    tries: int = 40  # of a record whose tenant router-confd does not know: ten minutes
+    refused_rounds: int = 8  # between tries of a record whose tenant router-confd does not know
+    tries: int = 40  # of that: ten minutes
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class KamailioContext:
     name: str  # logical host name of the tier, resolved by nobody
     ports: SipPorts
     sip: Sip
+    ringing_end_s: int  # nothing of a call that rang and was not answered is left by then
     workers: int  # processes per UDP socket
     tcp_workers: int
     lookup_workers: int  # processes that ask router-confd
@@ -125,6 +127,7 @@ class KamailioContext:
             name=facts.record_route_name(tenant.name, tier),
             ports=SipPorts(),
             sip=tenant.sip,
+            ringing_end_s=tenant.sip.ringing_timeout_s + facts.RINGING_MARGIN_S,
             workers=size.workers,
             tcp_workers=max(2, size.workers),
             lookup_workers=max(2, size.workers),

@@ -95,6 +95,7 @@ METRIC_ACTIVE_CALLS: Final = "ActiveCalls"
 SBC_TLS: Final = "sbc-tls"  # part of a secret's name: certificate and key of a tenant's SBCs
 DATABASE_NAME: Final = "router_confd"
 RINGING_LIMIT_S: Final = 600  # most that `sip.ringing_timeout_s` may be
+RINGING_MARGIN_S: Final = 60  # from the end of ringing to that of its transaction
 RECORD_TEXT: Final = 256  # characters of a text in a call record, router-confd refuses more
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 from bench import sipp
-from settings.facts import SIPS_PORT
+from settings.facts import SIP_PORT, SIPS_PORT
 from tests.kamailio.attack import ATTACKER, everybody
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster, wait_until
 from tests.kamailio.netns import CLONE_NEWNET, ip
@@ -45,7 +45,12 @@ class TcpFlood:
     or, without any, closes at once."""
 
     def __init__(
-        self, namespace: str, sources: Sequence[str], threads: int, data: bytes, port: int = 5060
+        self,
+        namespace: str,
+        sources: Sequence[str],
+        threads: int,
+        data: bytes,
+        port: int = SIP_PORT,
     ) -> None:
         self.connections, self.refused, self.octets = 0, 0, 0
         self._stop = threading.Event()
