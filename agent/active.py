@@ -54,17 +54,24 @@ def bound(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP
 
 
 def _lives(dialog: Dialog) -> bool:
-    if dialog["state"] < State.CONFIRMED_WITHOUT_ACK and _came_back(dialog):
+    if dialog["state"] < State.CONFIRMED_WITHOUT_ACK:
         variables = dialog["variables"]  # the SBC's notes: FOSTER_REPLY, IN_DIALOG
-        return "answered" in variables and "ended" not in variables
+        answered = "answered" in variables and "ended" not in variables
+        return answered or not (_came_back(dialog) or _is_stale(dialog))
     return bool(dialog["state"] < State.DELETED)
 
 
 def _rings(dialog: Dialog) -> bool:
     if dialog["state"] >= State.CONFIRMED or _came_back(dialog):
         return False
-    # One whose transaction went another way than to its end would stay for hours.
-    return bool(time.time() - dialog["init_ts"] < RINGING_LIMIT_S + RINGING_MARGIN_S)
+    return not _is_stale(dialog)
+
+
+def _is_stale(dialog: Dialog) -> bool:
+    """Of a call that cannot ring any more: one whose transaction went another way than to its end
+    would stay for hours.
+    """
+    return bool(time.time() - dialog["init_ts"] >= RINGING_LIMIT_S + RINGING_MARGIN_S)
 
 
 def _came_back(dialog: Dialog) -> bool:

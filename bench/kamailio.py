@@ -22,6 +22,7 @@ from pathlib import Path
 from bench import meter, report
 from bench.bare import bare_proxy
 from bench.confd import Service, real_confd
+from bench.hugepages import as_on_the_image
 from bench.report import Run
 from bench.sipp import Talk, call
 from settings.load import load
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     # With the demo's, memory would be the limit: a call keeps some until its transactions end.
     memory_mb = KamailioSize.model_fields["shared_memory_mb"].default
-    with cluster(_layers(), settings, memory_mb=memory_mb) as plane:
+    with as_on_the_image(), cluster(_layers(), settings, memory_mb=memory_mb) as plane:
         with real_confd(plane, NUMBERS) as service:
             bench = Bench(plane, service, runs)
             bench.run("warm-up", 20, 5, SHORT)

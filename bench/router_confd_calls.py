@@ -1,4 +1,4 @@
-"""What a call costs router-confd and its database: one question and one record, as Kamailio asks.
+"""What a call costs router-confd and its database: one question and one record.
 
     python -m bench.router_confd_calls [--rates 100 300] [--seconds 10] [--rounds 3]
     python -m bench.router_confd_calls --old ../other-checkout     and the ratio to that one
@@ -6,7 +6,8 @@
 Both versions run at once on one PostgreSQL, each with a database of its own, and are asked in turn,
 so that what else the machine does meets both. Requests are paced, over connections that are kept:
 that is what libcurl does in Kamailio. The requests are recordings (`bench/recorded`) with another
-call in each. At the end every record that was confirmed must be in the database.
+call in each; a record comes alone, as the older versions take it, and not in lists. At the end
+every record that was confirmed must be in the database.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each layer is an overlay directory in the cache, named by the hash of everything that went into it:
 
     root   debootstrap                            half a minute, once
-    os     provision.sh os                        half a minute, when packages change
+    os     provision.sh os                        a minute, when packages change
     lab    lab-layer.sh                           seconds
     tools  provision.sh tools                     seconds; builds Consul before, once
     app    provision.sh app                       a second, when our code changes
@@ -51,6 +51,7 @@ def build(progress: Progress) -> Image:
     os_layer = _layer(
         "os", [root], ["provision.sh", "os"], progress, "installing Debian packages",
         inputs=[HERE / "packages.txt", files / "apt.conf", files / "dpkg.cfg", files / "cloud.cfg",
+                files / "http_async_client.patch", _function("mend_kamailio"),
                 _function("os_stage"), _function("system_user")],
         online=True,
     )  # fmt: skip

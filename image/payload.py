@@ -61,7 +61,8 @@ def copy_code(target: Path) -> None:
 
 
 def code_digest() -> str:
-    return digest([*(ROOT / package for package in CODE), ROOT / "image/files/c4-agent"])
+    files = [ROOT / "image/files" / name for name in ("c4-agent", "hugepages.conf")]
+    return digest([*(ROOT / package for package in CODE), *files])
 
 
 def write_tools(target: Path, rds_ca: Path, progress: Callable[[str], None]) -> None:

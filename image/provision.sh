@@ -23,6 +23,56 @@ system_user() { # name home
     install -d -m 0750 -o "$1" -g "$1" "$2"
 }
 
+# Replaces the module http_async_client by one with files/http_async_client.patch, built from the source
+# package of the Kamailio that is installed; with the same options, or Kamailio refuses to load it. What
+# that needs is gone again afterwards.
+mend_kamailio() {
+    local work version module lists=/etc/apt/sources.list.d/c4-source.list
+    local -a before needed=(bison dpkg-dev flex gcc libc6-dev libcurl4-openssl-dev libevent-dev make patch pkgconf)
+    work=$(mktemp -d)
+    # shellcheck disable=SC2016 # dpkg's own variables
+    version=$(dpkg-query --show --showformat '${Version}' kamailio)
+    # shellcheck disable=SC2016
+    mapfile -t before < <(dpkg-query --show --showformat '${Package}:${Architecture}\n')
+    module=$(dpkg-query --listfiles kamailio-extra-modules | grep '/http_async_client\.so$')
+    if ! apt-get source --print-uris -qq "kamailio=$version" >/dev/null 2>&1; then
+        grep '^deb ' /etc/apt/sources.list | while read -r _ where; do echo "deb-src $where"; done >"$lists" ||
+            fail "apt knows no source packages (deb-src)"
+        apt-get update -qq
+    fi
+    apt-get install --yes -qq "${needed[@]}" >/dev/null
+    (
+        cd "$work"
+        # One by one: a mirror may lack the signature file, and the index has the checksums.
+        apt-get source --print-uris -qq "kamailio=$version" | while read -r uri name _ sum; do
+            case "$name" in *.asc) continue ;; esac
+            uri=${uri#\'}
+            /usr/lib/apt/apt-helper -qq -o APT::Sandbox::User=root download-file "${uri%\'}" "$name" "$sum"
+        done
+        mkdir source
+        tar --extract --strip-components=1 --directory=source --file kamailio_*.orig.tar.*z
+        tar --extract --directory=source --file kamailio_*.debian.tar.xz
+        cd source
+        grep -v '^#' debian/patches/series | while read -r name; do patch --quiet -p1 <"debian/patches/$name"; done
+        patch --quiet --force -p1 <"$here/files/http_async_client.patch" ||
+            fail "http_async_client.patch does not fit Kamailio $version: is it mended there?"
+        export DEB_BUILD_MAINT_OPTIONS=hardening=+all
+        {
+            make cfg prefix=/usr cfg_target=/etc/kamailio/ FLAVOUR=kamailio include_modules=http_async_client group_include= \
+                CC_EXTRA_OPTS="$(dpkg-buildflags --get CPPFLAGS) $(dpkg-buildflags --get CFLAGS) -DVERSION_NODATE" \
+                LD_EXTRA_OPTS="$(dpkg-buildflags --get LDFLAGS)"
+            make -C src modules modules=modules/http_async_client
+        } >../log 2>&1 || { tail -n 40 ../log >&2; fail "http_async_client could not be built"; }
+        strip --strip-unneeded src/modules/http_async_client/http_async_client.so
+        install -m 0644 src/modules/http_async_client/http_async_client.so "$module"
+    )
+    # shellcheck disable=SC2016
+    dpkg-query --show --showformat '${Package}:${Architecture}\n' |
+        grep --fixed-strings --line-regexp --invert-match --file=<(printf '%s\n' "${before[@]}") |
+        xargs apt-get purge --yes -qq >/dev/null
+    rm -rf "$work" "$lists"
+}
+
 os_stage() {
     # shellcheck source=/dev/null
     . /etc/os-release
@@ -38,6 +88,7 @@ os_stage() {
 
     apt-get update -qq
     sed -e 's/#.*//' "$here/packages.txt" | xargs apt-get install --yes -qq >/dev/null
+    mend_kamailio
     apt-get clean
     rm -rf /var/lib/apt/lists/*_*
 
@@ -69,6 +120,7 @@ app_stage() {
     rm -rf /opt/c4/app
     cp -r --no-preserve=ownership "$payload/app" /opt/c4/app
     install -m 0755 "$here/files/c4-agent" /usr/local/bin/c4-agent
+    install -m 0644 "$here/files/hugepages.conf" /usr/lib/tmpfiles.d/c4-hugepages.conf
     /opt/c4/venv/bin/python -m compileall -q /opt/c4/app
 }
 

@@ -15,6 +15,7 @@ LOOKUP_TRIES = 3
 JOIN_S = 12  # two rounds of the agents of both sides, 5 s each
 # With two, at 5 % of packets lost, one command in a hundred found its rtpengine "dead" for seconds.
 MEDIA_TRIES = 5
+HANG_UP_S = 30  # the routers' clocks and messages, with much to spare
 LAST_ROUTER_TIMES = 4  # as long as another: nobody else is left, and late is better than not
 # Between refusing the first and all calls. Simulated at twice the capacity, 100 ms carry 96 to 98 %
 # of what is possible, as three times `overload_ms` do, with half of the wait.
@@ -58,6 +59,8 @@ class Records:
     """How call records reach router-confd."""
 
     text: int = facts.RECORD_TEXT
+    queued: int = 10_000
+    list_bytes: int = 30_000  # of one request, and one record (3 KiB) more; router-confd takes 64
     interval_s: int = 2  # between rounds of sending again; what is younger dies with its router
     round: int = 90  # sent again in one
     told: int = 20_000  # records of all routers that each keeps for the others, at most
@@ -78,12 +81,14 @@ class KamailioContext:
     ports: SipPorts
     sip: Sip
     ringing_end_s: int  # nothing of a call that rang and was not answered is left by then
+    hang_up_s: int  # from the limit of a call until its SBC forgets it
     workers: int  # processes per UDP socket
     tcp_workers: int
     lookup_workers: int  # processes that ask router-confd
     vpc: str  # every address inside
     lookup_tries: int  # router-confd instances that a router asks about one call
     lookup_limit_ms: int  # a router knows the way of a call by then
+    lookup_end_s: int  # nothing of its questions is left by then
     join_s: int  # the peers have told a node of their calls that long after its start
     media_tries: int  # times that a command is sent to an rtpengine
     media_try_ms: int
@@ -119,6 +124,7 @@ class KamailioContext:
         if not isinstance(size, KamailioSize):
             raise ValueError(f"tier: {tier} runs no Kamailio; sbc and router do")
         segments = deployment.network.segments
+        lookup_limit_ms = LOOKUP_TRIES * tenant.sip.lookup_timeout_ms + 500
         networks = {Segment.EDGE: str(segments.edge), Segment.INTERNAL: str(segments.internal)}
         return cls(
             tier=tier.value,
@@ -127,13 +133,15 @@ class KamailioContext:
             name=facts.record_route_name(tenant.name, tier),
             ports=SipPorts(),
             sip=tenant.sip,
-            ringing_end_s=tenant.sip.ringing_timeout_s + facts.RINGING_MARGIN_S,
+            ringing_end_s=tenant.sip.ringing_end_s,
+            hang_up_s=HANG_UP_S,
             workers=size.workers,
             tcp_workers=max(2, size.workers),
             lookup_workers=max(2, size.workers),
             vpc=str(deployment.network.cidr),
             lookup_tries=LOOKUP_TRIES,
-            lookup_limit_ms=LOOKUP_TRIES * tenant.sip.lookup_timeout_ms + 500,
+            lookup_limit_ms=lookup_limit_ms,
+            lookup_end_s=lookup_limit_ms // 1000 + 5,
             join_s=JOIN_S,
             media_tries=MEDIA_TRIES,
             media_try_ms=tenant.sip.media_timeout_ms // MEDIA_TRIES,

@@ -34,6 +34,7 @@ class InstanceContext:
     dns_port: int
     lists: tuple[str, ...]  # names of the lists that consul-template renders
     shared_memory_mb: int  # Kamailio; 0 elsewhere
+    ringing_end_s: int  # 0 on Consul servers
 
     @classmethod
     def of_tier(
@@ -59,6 +60,7 @@ class InstanceContext:
             dns_port=facts.CONSUL_DNS_PORT,
             lists=lists,
             shared_memory_mb=size.shared_memory_mb if isinstance(size, KamailioSize) else 0,
+            ringing_end_s=tenant.sip.ringing_end_s,
         )
 
     @classmethod
@@ -82,6 +84,7 @@ class InstanceContext:
             dns_port=facts.CONSUL_DNS_PORT,
             lists=(),
             shared_memory_mb=0,
+            ringing_end_s=0,
         )
 
 

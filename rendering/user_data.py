@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import cached_property
 
 from rendering import instance_files, mime
 from rendering.files import File
@@ -29,9 +30,9 @@ class UserData:
     files: tuple[File, ...]
     mime: str
 
-    @property
+    @cached_property
     def compressed(self) -> bytes:
-        return mime.compress(self.mime)
+        return mime.compress(self.mime, facts.USER_DATA_LIMIT)
 
     @property
     def encoded(self) -> str:

@@ -48,10 +48,10 @@ class CdrStore:
         """Records on disk."""
         return self._spool.count
 
-    async def take(self, request: CdrRequest, tenant: str) -> None:
-        """Store or spool a record of a known tenant.
+    def take(self, request: CdrRequest, tenant: str) -> asyncio.Future[None]:
+        """Store or spool a record of a known tenant; done when it is safe.
 
-        Raises Incomplete, Refused, SpoolFull, OSError.
+        Raises Incomplete; the future Refused, SpoolFull, OSError.
         """
         for field in ("source_ip", "source_port", "call_id"):
             if getattr(request, field) is None:
@@ -59,7 +59,7 @@ class CdrStore:
         record: Record = {column: getattr(request, column) for column in COLUMNS}
         record["tenant_uuid"] = UUID(tenant)
         record["idempotency_key"] = _key(tenant, request.idempotency_key)
-        await self._group.put(record)
+        return self._group.put(record)
 
     def close(self) -> None:
         """Drop the connections."""

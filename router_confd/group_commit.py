@@ -41,14 +41,14 @@ class GroupCommit(Generic[T]):
         self._next = 0.0  # time of the loop
         self._worker: asyncio.Task[None] | None = None
 
-    async def put(self, item: T) -> None:
-        """Returns when the item is safe; raises what went wrong with it."""
+    def put(self, item: T) -> asyncio.Future[None]:
+        """Done when the item is safe, or with what went wrong with it."""
         loop = asyncio.get_running_loop()
         entry = Entry(item, loop.create_future())
         self._waiting.append(entry)
         if self._worker is None:
             self._worker = loop.create_task(self._work())
-        await entry._done
+        return entry._done
 
     def take(self) -> list[Entry[T]]:
         """The entries that wait for the next commit; now they are the caller's to end."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -13,11 +14,12 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from router_confd import errors, limits, metrics, routing, uacreg
 from router_confd.cdr import Incomplete
+from router_confd.cdr_table import Refused
 from router_confd.kamailio_auth import authenticate, authenticate_with_password
 from router_confd.quick_http import Answer, Reply
 from router_confd.schemas.kamailio import (
@@ -27,6 +29,7 @@ from router_confd.schemas.kamailio import (
     CdrReply,
     CdrRequest,
     DbText,
+    KeptRecord,
     RoutingReply,
     RoutingRequest,
 )
@@ -34,6 +37,7 @@ from router_confd.service import Service
 from router_confd.sources import Sources, sources
 
 PREFIX = "/1.0/kamailio"
+_LIST = TypeAdapter(list[dict[str, Any]])
 
 
 def app(service: Service) -> FastAPI:
@@ -76,6 +80,7 @@ def answers(service: Service) -> dict[str, Answer]:
     return {
         f"{PREFIX}/routing": partial(_quick_answer, service),
         f"{PREFIX}/cdr": partial(_quick_record, service),
+        f"{PREFIX}/cdrs": partial(_quick_records, service),
     }
 
 
@@ -100,6 +105,20 @@ async def _confirm(service: Service, request: CdrRequest) -> Reply:
         return await errors.answer(error)
 
 
+def _quick_records(service: Service, body: bytes) -> Coroutine[Any, Any, Reply] | None:
+    try:
+        return _confirm_all(service, _LIST.validate_python(json.loads(body)))
+    except Exception:
+        return None
+
+
+async def _confirm_all(service: Service, bodies: list[dict[str, Any]]) -> Reply:
+    try:
+        return to_json(await _keep_all(service, bodies))
+    except Exception as error:
+        return await errors.answer(error)
+
+
 def _answer(service: Service, question: bytes) -> bytes:
     """Where a call goes, as JSON. Raises ValidationError, Stale."""
     body = RoutingRequest.model_validate_json(question)
@@ -117,10 +136,8 @@ def _answer(service: Service, question: bytes) -> bytes:
 
 async def _keep(service: Service, request: CdrRequest) -> CdrReply:
     """Raises errors.Invalid, Stale, and what CdrStore.take raises."""
-    tenants = service.sync.directory().tenants
-    if (tenant := request.tenant_uuid or "") not in tenants and (
-        tenant := _uuid(tenant)
-    ) not in tenants:
+    tenant = _tenant(service.sync.directory().tenants, request)
+    if tenant is None:
         return _reply(request, None)
     try:
         await service.cdrs.take(request, tenant)
@@ -128,6 +145,41 @@ async def _keep(service: Service, request: CdrRequest) -> CdrReply:
         raise errors.Invalid(str(error), "field required", "value_error.missing") from None
     values = {name: getattr(request, name) for name in Cdr.model_fields}
     return _reply(request, Cdr.model_construct(**values | {"tenant_uuid": tenant}))
+
+
+async def _keep_all(service: Service, bodies: list[dict[str, Any]]) -> list[KeptRecord]:
+    """What is neither safe nor refused is left out: it has to come again. Raises Stale."""
+    tenants = service.sync.directory().tenants
+    replies = []
+    waiting: list[tuple[KeptRecord, asyncio.Future[None]]] = []
+    for body in bodies:
+        key = body.get("idempotency_key")
+        reply = KeptRecord(success=False, idempotency_key=key if isinstance(key, str) else None)
+        try:
+            request = CdrRequest.model_validate(body)
+            if (tenant := _tenant(tenants, request)) is not None:
+                waiting.append((reply, service.cdrs.take(request, tenant)))
+                continue
+        except (ValidationError, Incomplete):
+            pass
+        replies.append(reply)
+    for reply, kept in waiting:
+        try:
+            await kept
+            reply.success = True
+        except Refused:
+            pass
+        except Exception:
+            continue
+        replies.append(reply)
+    return replies
+
+
+def _tenant(tenants: Container[str], request: CdrRequest) -> str | None:
+    """The tenant that the record is of, if it is known."""
+    if (tenant := request.tenant_uuid or "") in tenants:
+        return tenant
+    return tenant if (tenant := _uuid(tenant)) in tenants else None
 
 
 def _reply(request: CdrRequest, cdr: Cdr | None) -> CdrReply:
@@ -172,6 +224,12 @@ def _others(service: Service) -> APIRouter:
     async def cdr(body: CdrRequest) -> CdrReply:
         """Keep a call record; it is safe once this is answered."""
         return await _keep(service, body)
+
+    @router.post("/cdrs")
+    async def cdrs(body: list[dict[str, Any]]) -> list[KeptRecord]:
+        """Keep call records, each as for `/cdr`, with an idempotency_key; one refused does not
+        keep back the others."""
+        return await _keep_all(service, body)
 
     @router.get("/dbtext/uacreg")
     async def registrations() -> DbText:

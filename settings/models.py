@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from settings.facts import RINGING_LIMIT_S, Segment, Tier
+from settings.facts import RINGING_LIMIT_S, RINGING_MARGIN_S, Segment, Tier
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 RESERVED_NAMES = frozenset({"network", "consul", "image"})  # names of the shared stacks
@@ -256,11 +256,12 @@ class Sip(Model):
         default=2000, ge=100, le=10000, description="wait for one router-confd answer, ms"
     )
     media_timeout_ms: int = Field(
-        default=600,
-        ge=200,
-        le=5000,
+        default=300,
+        ge=100,
+        le=4900,
         description="wait for an rtpengine's answer to a command, repeated five times meanwhile, "
-        "before another one gets it, ms",
+        "before another one gets it; less than `router_timeout_ms`, or a router that waits for a "
+        "dead one is taken for dead itself, ms",
     )
     max_message_bytes: int = Field(
         default=16384,
@@ -409,6 +410,20 @@ class Sip(Model):
         "message of a call from SBCs and routers, unencrypted (HEP 3 over UDP): let it be reached "
         "privately; default: no capture",
     )
+
+    @property
+    def ringing_end_s(self) -> int:
+        """Nothing of a call that rang and was not answered is left by then, s."""
+        return self.ringing_timeout_s + RINGING_MARGIN_S
+
+    @model_validator(mode="after")
+    def _media_first(self) -> Self:
+        if self.media_timeout_ms >= self.router_timeout_ms:
+            raise ValueError(
+                f"media_timeout_ms: {self.media_timeout_ms} must be less than router_timeout_ms "
+                f"{self.router_timeout_ms}"
+            )
+        return self
 
     @field_validator("homer")
     @classmethod

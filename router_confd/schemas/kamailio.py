@@ -154,5 +154,12 @@ class CdrReply(BaseModel):
     idempotency_key: str | None = Field(default=None, description="That of the request, if any")
 
 
+class KeptRecord(BaseModel):
+    """What became of one record of many; one that is missing has to be sent again."""
+
+    success: bool = Field(description="It is safe; else it was refused, as that of no known tenant")
+    idempotency_key: str | None = Field(description="That of the record")
+
+
 class DbText(BaseModel):
     content: str

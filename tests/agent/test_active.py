@@ -67,6 +67,7 @@ def test_a_router_does_not_wait_for_a_call_that_rings_for_hours(tmp_path: Path) 
     stuck = _dialog(1, FACTS.node_id, State.UNCONFIRMED) | {"init_ts": int(time.time()) - 3600}
     rpc = Kamailio([stuck, _dialog(2, FACTS.node_id, State.UNCONFIRMED)])
     assert active.bound(config(kind=Kind.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
+    assert active.calls(config(kind=Kind.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
 
 
 def test_an_sbc_waits_for_those_that_were_answered_and_have_not_ended(tmp_path: Path) -> None:

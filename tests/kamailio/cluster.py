@@ -292,13 +292,19 @@ class Cluster:
     def namespace_of(self, address: str) -> str:
         return self._hosts[address]
 
-    def router_of(self, sbc: Node) -> Node:
-        """The router that carries the newest call, by the SBC's dialog variables."""
-        listed, state = [], ""
+    def router_of(self, sbc: Node, call_id: str = "") -> Node:
+        """The router that carries that call, or the newest, by the SBC's dialog variables."""
+        listed, state, dialog = [], "", ""
         for line in map(str.strip, sbc.rpc("dlg.list").splitlines()):
-            if line.startswith("state:"):
+            if line.startswith("call-id:"):
+                dialog = line.split()[1]
+            elif line.startswith("state:"):
                 state = line
-            elif line.startswith("router: sip:") and state != "state: 5":  # an ended call lingers
+            elif (
+                line.startswith("router: sip:")
+                and state != "state: 5"  # an ended call lingers
+                and call_id in ("", dialog)
+            ):
                 listed.append(line.split("sip:")[1].split(":")[0])
         assert listed, sbc.rpc("dlg.list")
         return next(n for n in self.tier("rtr") if n.address == listed[-1])
@@ -312,7 +318,7 @@ class Cluster:
             stub.status, stub.delay_s, stub.knows_tenant = 200, 0.0, True
             stub.answer = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
             stub.requests.clear()
-            stub.cdrs.clear()
+            stub.kept.clear()
             stub.start()
         for router in self.tier("rtr"):
             router.rpc("htable.flush", "slow")
@@ -330,6 +336,12 @@ class Cluster:
             return
         node.start_kamailio(memory_mb=self.memory_mb)
         self.repeat_dmq(node.name[:3])
+
+    def retire(self, replacement: Node, public: str, owner: Node) -> None:
+        """The end of a node that was added in a test; its Elastic IP goes back to its owner."""
+        replacement.kill()
+        del self.nodes[replacement.name]
+        self.net.associate(public, owner.address)
 
     def repeat_dmq(self, prefix: str) -> None:
         """As every agent's daemon: Kamailio forgets its peers, and who missed a ping is out."""

@@ -32,12 +32,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         stub = self.server.stub
-        is_cdr = self.path == "/1.0/kamailio/cdr"
+        is_cdr = self.path.startswith("/1.0/kamailio/cdr")
         if not is_cdr:
             stub.requests.append(body)
         time.sleep(stub.delay_s)
+        if isinstance(body, list):
+            stub.keep(*body)
+            stub.lists.append(len(body))
+            keys = [{"idempotency_key": record["idempotency_key"]} for record in body]
+            self._send(stub.status, [{"success": stub.knows_tenant} | key for key in keys])
+            return
         if is_cdr:
-            stub.cdrs.append(body)
+            stub.keep(body)
             key = {"idempotency_key": body["idempotency_key"]}
             known = stub.knows_tenant
             self._send(stub.status, {"success": known, "cdr": body if known else None, **key})
@@ -54,6 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if self.server.stub.leaving:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
 
@@ -99,14 +107,23 @@ class ConfdStub:
         self.namespace, self.address, self.port = namespace, address, port
         self.status = 200
         self.delay_s = 0.0
+        self.leaving = False  # each answer is the last on its connection
         self.knows_tenant = True  # of a record
         self.answer: dict[str, Any] = answer()
         self.decide: Callable[[dict[str, Any]], dict[str, Any]] | None = None  # before `answer`
         self.registrations = ""
         self.requests: list[dict[str, Any]] = []
-        self.cdrs: list[dict[str, Any]] = []
+        self.kept: list[tuple[float, dict[str, Any]]] = []  # records, and when they came
+        self.lists: list[int] = []  # records in each request that had several or one
         self.connections: list[socket.socket] = []
         self._server: _Server | None = None
+
+    @property
+    def cdrs(self) -> list[dict[str, Any]]:
+        return [record for _, record in self.kept]
+
+    def keep(self, *records: dict[str, Any]) -> None:
+        self.kept += [(time.monotonic(), record) for record in records]
 
     def start(self) -> None:
         if self._server:
@@ -126,7 +143,11 @@ class ConfdStub:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
-            for connection in self.connections:
-                with contextlib.suppress(OSError):  # closed by its other end
-                    connection.shutdown(socket.SHUT_RDWR)
-            self.connections.clear()
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connections."""
+        for connection in self.connections:
+            with contextlib.suppress(OSError):  # closed by its other end
+                connection.shutdown(socket.SHUT_RDWR)
+        self.connections.clear()

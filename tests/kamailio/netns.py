@@ -3,6 +3,7 @@ the Elastic IPs' one-to-one NAT. The root namespace gets no route to any of it."
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import socket
@@ -51,6 +52,18 @@ def run(arguments: Sequence[str], *, text: str | None = None) -> str:
 
 def ip(*arguments: str) -> None:
     run(["ip", *arguments])
+
+
+@contextmanager
+def dropping(namespace: str, packets: str, *, hook: str = "input") -> Iterator[None]:
+    """What matches `packets` (nft's words) is lost on its way into the namespace, or out of it."""
+    nft = ["ip", "netns", "exec", namespace, "nft"]
+    chain = f"chain packets {{ type filter hook {hook} priority 0; {packets} drop; }}"
+    run([*nft, f"table inet lost {{ {chain}; }}"])
+    try:
+        yield
+    finally:
+        run([*nft, "delete table inet lost"])
 
 
 def inside(namespace: str, action: Callable[[], T]) -> T:
@@ -109,15 +122,20 @@ class Network:
 
     def create(self) -> None:
         self._namespace(self.gateway)
-        for side, address in (
-            ("inside", f"{INSIDE_GATEWAY}/16"),
-            ("outside", f"{OUTSIDE_GATEWAY}/24"),
+        for side, address, mac in (
+            ("inside", f"{INSIDE_GATEWAY}/16", "02:00:00:00:00:01"),
+            ("outside", f"{OUTSIDE_GATEWAY}/24", "02:00:00:00:00:02"),
         ):
-            ip("-n", self.gateway, "link", "add", side, "type", "bridge")
+            # Else it is the lowest of the ports', and changes when a host comes.
+            ip("-n", self.gateway, "link", "add", side, "address", mac, "type", "bridge")
             ip("-n", self.gateway, "address", "add", address, "dev", side)
             ip("-n", self.gateway, "link", "set", side, "up")
         run(["ip", "netns", "exec", self.gateway, "sysctl", "-qw", "net.ipv4.ip_forward=1"])
         run(["ip", "netns", "exec", self.gateway, "nft", "-f", "-"], text=_NAT)
+        # What the switch of a subnet passes on is no business of packet filters.
+        filtered = "net.bridge.bridge-nf-call-iptables=0"
+        with contextlib.suppress(RuntimeError):  # the module is not loaded
+            run(["ip", "netns", "exec", self.gateway, "sysctl", "-qw", filtered])
 
     def host(self, name: str, *addresses: str) -> str:
         """A new host with these addresses; returns the name of its namespace."""

@@ -154,7 +154,7 @@ class Agent:
             if call:
                 call.on_reply(message)
             return
-        if message.method == "INVITE" and (wanted := self.challenge(message)):
+        if message.method not in ("ACK", "CANCEL") and (wanted := self.challenge(message)):
             header = f"WWW-Authenticate: {wanted}"
             self.reply(message, 401, "Unauthorized", tag="challenge", header=header)
             return
@@ -237,6 +237,7 @@ class Call:
         self.replies: list[Message] = []
         self.requests: list[Message] = []
         self.state = "new"
+        self.acknowledged = (0, "")  # CSeq of the INVITE, body of the ACK
         self.status = 0  # final reply that this end gave as a callee
         self.invite_branch = ""
         self.incoming: Message | None = None
@@ -317,9 +318,13 @@ class Call:
         return result
 
     def ack(self, *, body: str = "") -> None:
-        self.agent.send(
-            self.build("ACK", self.cseq, f"z9hG4bK{random.getrandbits(60):x}", body=body), self.peer
-        )
+        """Of the last answer; when that comes again, it is acknowledged again."""
+        self.acknowledged = self.cseq, body
+        self._ack(*self.acknowledged)
+
+    def _ack(self, cseq: int, body: str) -> None:
+        text = self.build("ACK", cseq, f"z9hG4bK{random.getrandbits(60):x}", body=body)
+        self.agent.send(text, self.peer)
 
     def bye(self, **options: object) -> Result:
         return self.request("BYE", **options)  # type: ignore[arg-type]
@@ -347,8 +352,9 @@ class Call:
         with self._changed:
             self.replies.append(message)
             self._changed.notify_all()
-        if message.method == "INVITE" and 200 <= message.status < 300 and self.state == "acked":
-            self.ack()  # a retransmitted answer
+        again = message.method == "INVITE" and message.cseq == self.acknowledged[0]
+        if again and 200 <= message.status < 300:
+            self._ack(*self.acknowledged)
 
     # --- server ---
     def on_request(self, message: Message) -> None:
@@ -476,9 +482,11 @@ class TcpAgent(Agent):
     def __init__(self, sock: socket.socket) -> None:
         self.connection = Connection(sock)
         self.certificate = b""  # what the other end showed, DER
+        self.version = ""  # of the protocol, while nobody reads: in a ticket there is none
         if isinstance(sock, ssl.SSLSocket):
             self.transport = "TLS"
             self.certificate = sock.getpeercert(binary_form=True) or b""
+            self.version = sock.version() or ""
         super().__init__(sock)
 
     def send(self, text: str, to: tuple[str, int]) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.kamailio.attack import ATTACKER, forgive
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster
+from tests.kamailio.cluster import CALLEE, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.sip import Agent, Call, Result
 from tests.kamailio.test_calls import SBC1, SBC2
+from tests.kamailio.test_records import only_record
+from tests.kamailio.unheard import TAKEN, unheard
 
 pytestmark = pytest.mark.sip
 REALM = "pbx.example"
@@ -88,6 +91,30 @@ def test_nonces_that_are_not_fresh_are_challenged_again(plane: Cluster) -> None:
     assert log_in(last, challenged(last), "secret").status == 200
     last.ack()
     last.bye()
+
+
+def test_login_whose_router_is_not_heard_is_asked_again_and_calls_once(plane: Cluster) -> None:
+    """The nonce is of a router whose replies are lost; its INVITE comes when the caller has logged
+    in at the other one, with the same Call-ID."""
+    (callee,) = plane.agents
+    call = call_of(plane.ua(CALLER))
+    first = challenged(call)
+    asked = plane.nodes["sbc1"].rpc("htable.get", "challenged", call.call_id)
+    (router,) = (node for node in plane.tier("rtr") if node.address in asked)
+    before = router.logged(TAKEN)
+    with unheard(plane, router.name):
+        second = log_in(call, first, "secret")
+        assert second.status == 407
+        assert is_stale(second)
+        assert log_in(call, second, "secret").status == 200
+        call.ack()
+    wait_until(lambda: router.logged(TAKEN) > before, 5, "its INVITE is refused")
+    time.sleep(0.5)
+    assert {message.cseq for message in callee.seen("INVITE", call.call_id)} == {call.cseq}
+    assert not callee.seen("CANCEL", call.call_id)
+    assert call.bye().status == 200
+    assert only_record(plane, call.call_id)
+    plane.settle()
 
 
 def forgive_strangers(plane: Cluster) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from typing import Any
 
 import pytest
 
+from bench.meter import processor_s
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.sip import Agent
@@ -51,6 +53,29 @@ def test_hanging_instance_delays_once_and_is_then_avoided(
     slow = [seconds for _, seconds in results if seconds > 1]
     assert len(slow) <= len(plane.tier("rtr"))  # each router meets it once
     assert all(s < plane.tenant.sip.lookup_timeout_ms / 1000 + 1 for s in slow)
+
+
+def test_workers_rest_after_connections_that_ended_with_their_answer(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """image/files/http_async_client.patch: without it a worker spins from here on, and takes each
+    request that waits at the wrong moment for timed out."""
+    for stub in plane.confds:
+        stub.leaving = True
+    assert [call(caller)[0] for _ in range(2 * CALLS)] == [200] * 2 * CALLS
+    for stub in plane.confds:
+        stub.leaving = False
+    assert [call(caller)[0] for _ in range(2 * CALLS)] == [200] * 2 * CALLS
+    for stub in plane.confds:
+        stub.hang_up()
+    time.sleep(0.5)
+    leaders = [router.process.pid for router in plane.tier("rtr") if router.process]
+    before = [processor_s(leader) for leader in leaders]
+    time.sleep(1)
+    used = [processor_s(leader) - start for leader, start in zip(leaders, before, strict=True)]
+    print("processor seconds in a second:", used)
+    assert max(used) < 0.3
+    assert [call(caller)[0] for _ in range(CALLS)] == [200] * CALLS
 
 
 def test_call_is_refused_when_no_instance_answers(plane: Cluster, caller: Agent) -> None:

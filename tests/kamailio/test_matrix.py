@@ -339,10 +339,20 @@ def test_all_pairs_of_transports_occur() -> None:
 
 
 def test_forgotten_call_ends_at_the_limit(aftermath: Aftermath) -> None:
-    """Nobody hangs up; the dialog, the relay's ports and the count of calls must not stay."""
+    """Nobody hangs up: we do, on both sides; the dialog and the relay's ports must not stay."""
     call = FORGOTTEN.call
     assert call is not None
     assert FORGOTTEN.error is None
+    callee = FORGOTTEN.callee
+    assert callee is not None
+    for agent, own, far in (
+        (call.agent, call.local_tag, call.remote_tag),
+        (callee, call.remote_tag, call.local_tag),
+    ):
+        byes = agent.seen("BYE", call.call_id)
+        assert {(m.tag("From"), m.tag("To")) for m in byes} == {(far, own)}
+        assert len({m.get("Via") for m in byes}) <= 2  # one of each router
+        assert "10.40." not in str(byes[0].headers)
     (record,) = aftermath.records[call.call_id]
     assert MAX_CALL_S - 1 <= record["duration"] <= MAX_CALL_S + 5
     assert aftermath.dialogs[call.call_id] == []

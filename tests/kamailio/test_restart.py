@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from ipaddress import IPv4Address
@@ -17,6 +18,7 @@ from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, sdp
 from tests.kamailio.test_calls import SBC1, established
 from tests.kamailio.test_records import records
+from tests.kamailio.unheard import answered_at_once
 
 pytestmark = pytest.mark.sip
 RELAY = "203.0.113.3"
@@ -61,6 +63,28 @@ def test_router_that_does_not_know_the_call_yet_leaves_it_to_the_other(
     assert call.bye().status == 200
     wait_until(lambda: bool(records(plane, call.call_id)), what="record")
     plane.repeat_dmq("rtr")
+    plane.settle()
+
+
+def test_router_that_comes_back_while_calls_fail_over_gets_the_dialogs(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """The other one turns away what a late router says of its calls; this must not be among it."""
+    calls = [established(caller, callee)[0]]
+    router, other = plane.nodes["rtr1"], plane.nodes["rtr2"]
+    plane.nodes["sbc1"].rpc("htable.flush", "down")  # of the test before
+    router.kill()
+    calls += answered_at_once(caller, 2)
+    router.start_kamailio(memory_mb=plane.memory_mb)
+    plane.repeat_dmq("rtr")
+    for call in calls:
+        wait_until(lambda: call.call_id in router.rpc("dlg.list"), 5, "its dialogs")  # noqa: B023
+    until = re.search(r"\d+", other.rpc("pv.shvGet", "again"))
+    assert until is not None
+    assert int(until.group()) > time.time(), "no call was asked again"
+    for call in calls:
+        assert call.bye().status == 200
+        wait_until(lambda: bool(records(plane, call.call_id)), what="record")  # noqa: B023
     plane.settle()
 
 

@@ -26,6 +26,7 @@ _SECRET = re.compile(
     r"""(?ix)  (?:password|passwd|secret_key|api_key|encryption_key|gossip_key|token|encrypt)
         ["']? \s* [:=] \s* ["']? [A-Za-z0-9+/_-]{12,}"""
 )
+ROOM = 256  # bytes for longer names and addresses than the demo's
 _KEY_BLOCK = re.compile(r"-----BEGIN|AKIA[0-9A-Z]{16}")
 
 
@@ -56,7 +57,19 @@ def test_options_leave_room_within_the_limit(deployment: Deployment) -> None:
     }
     largest = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
     for tier in Tier:
-        assert user_data.for_tier(deployment, largest, tier).size < USER_DATA_LIMIT
+        data = user_data.for_tier(deployment, largest, tier)
+        assert data.size < USER_DATA_LIMIT - ROOM
+        assert gzip.decompress(data.compressed).decode() == data.mime
+
+
+def test_what_is_too_large_is_packed_again() -> None:
+    text = "".join(f"route[R{i}] {{ t_set_fr({i * i}); }}\n" for i in range(400))
+    usual = mime.compress(text, 100_000)
+    assert mime.compress(text, len(usual)) == usual
+    packed = mime.compress(text, len(usual) - 1)
+    assert len(packed) < len(usual)
+    assert packed == mime.compress(text, 0), "the same bytes each time"
+    assert gzip.decompress(packed).decode() == text
 
 
 def test_user_data_has_nothing_that_terraform_replaces(rendered: UserData) -> None:

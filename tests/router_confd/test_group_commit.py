@@ -65,7 +65,7 @@ def test_what_comes_during_a_commit_goes_together() -> None:
 
     async def run() -> None:
         group = GroupCommit(log, INTERVAL, 3)
-        first = asyncio.create_task(group.put(1))
+        first = group.put(1)
         await asyncio.sleep(INTERVAL)
         assert await _put(group, 2, 3, 4, 5) == [None] * 4
         await first
@@ -108,8 +108,8 @@ def test_a_sender_that_went_away_disturbs_nobody() -> None:
 
     async def run() -> None:
         group = GroupCommit(log, INTERVAL, 10)
-        gone = asyncio.create_task(group.put(1))
-        other = asyncio.create_task(group.put(2))
+        gone = group.put(1)
+        other = group.put(2)
         await asyncio.sleep(INTERVAL / 2)
         gone.cancel()
         await other
@@ -130,7 +130,7 @@ def test_those_that_wait_can_be_taken_by_the_commit_before() -> None:
                 entry.succeed()
 
         group = GroupCommit(commit, INTERVAL, 10)
-        first = asyncio.create_task(group.put(1))
+        first = group.put(1)
         await asyncio.sleep(INTERVAL / 2)
         assert await _put(group, 2, 3) == [None, None]
         await first

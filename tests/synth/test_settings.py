@@ -119,6 +119,10 @@ RULES = {
         with_tenant("{name: acme, sip: {dispatch: random}}"),
         ["tenants.0.sip.dispatch", "'random'", "round-robin"],
     ),
+    "routers that wait longer for media than one waits for them": (
+        with_tenant("{name: acme, sip: {media_timeout_ms: 600}}"),
+        ["tenants.0.sip.media_timeout_ms", "600", "less than router_timeout_ms 500"],
+    ),
     "capture server by name": (
         with_tenant("{name: acme, sip: {homer: 'homer.example.com:9060'}}"),
         ["tenants.0.sip.homer", "'homer.example.com:9060'", "IPv4 address"],
