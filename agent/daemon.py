@@ -19,6 +19,7 @@ from agent import (
     paths,
     plane,
     pool,
+    relays,
     sbc_tls,
 )
 from agent.config import Config, Kind
@@ -44,6 +45,7 @@ CREDENTIALS_INTERVAL_S = 300.0
 REGISTRATION_INTERVAL_S = 30.0
 SELF_CHECK_INTERVAL_S = 10.0
 PEERS_INTERVAL_S = 5.0
+RELAYS_INTERVAL_S = 2.0
 POOL_INTERVAL_S = 60.0
 SERVER_INTERVAL_S = 5.0
 CONFD_INTERVAL_S = 5.0  # of the routers' questions to router-confd about more than calls
@@ -118,6 +120,7 @@ class Daemon:
         if kind.carries_calls:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
         if kind is Kind.ROUTER:
+            steps.append(Every(RELAYS_INTERVAL_S, self._relays))
             steps.append(Every(CONFD_INTERVAL_S, self._registrations.run))
             steps.append(Every(CONFD_INTERVAL_S, self._sources().run))
         if kind is Kind.SBC:
@@ -203,6 +206,12 @@ class Daemon:
             apply.repeat("dmq")
         except apply.RpcFailed as error:
             log.warning("peers not announced", error=error)
+
+    def _relays(self) -> None:
+        try:
+            relays.revive()
+        except kamcmd.RpcFailed as error:
+            log.warning("rtpengines not listed", error=error)
 
     def _metrics(self) -> None:
         count = active.calls(self._config, self._facts)

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import agent.apply as lists
-from agent import pki, pool, sbc_tls
+from agent import pki, pool, relays, sbc_tls
 from agent.daemon import PEERS_INTERVAL_S
 from agent.kamcmd import RpcFailed
 from rendering.contexts import JOIN_S
@@ -320,11 +320,12 @@ class Cluster:
             stub.requests.clear()
             stub.kept.clear()
             stub.start()
-        for router in self.tier("rtr"):
-            router.rpc("htable.flush", "slow")
         dead = [node for node in self.nodes.values() if node.process is None]
         for node in dead:
             self.revive(node)
+        for router in self.tier("rtr"):
+            router.rpc("htable.flush", "slow")
+        self.revive_relays()
         if dead:
             self.apply_lists()
             self.settle()
@@ -336,6 +337,13 @@ class Cluster:
             return
         node.start_kamailio(memory_mb=self.memory_mb)
         self.repeat_dmq(node.name[:3])
+
+    def revive_relays(self) -> list[str]:
+        """As every router's agent, each 2 s: the rtpengines that are used again."""
+        back = []
+        for router in self.tier("rtr"):
+            back += inside(router.namespace, lambda: relays.revive(router.rpc))  # noqa: B023
+        return back
 
     def retire(self, replacement: Node, public: str, owner: Node) -> None:
         """The end of a node that was added in a test; its Elastic IP goes back to its owner."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from agent.kamcmd import RpcFailed
 from rendering.files import File
+from tests.kamailio.netns import socket_in
 
 START_TIMEOUT_S = 15
 
@@ -107,7 +109,19 @@ class Node:
                      f"--interface={self.address}!{self.public or self.address}",
                      f"--listen-ng={self.address}:{port}", "--port-min=30000",
                      "--port-max=39999", "--num-threads=1", "--log-level=5"])  # fmt: skip
-        time.sleep(0.3)
+        self._wait_for(lambda: b"pong" in self.ng(port, "d7:command4:pinge", timeout_s=0.1))
+
+    def ng(self, port: int, question: str, *, timeout_s: float = 3.0) -> bytes:
+        """rtpengine's answer to a command (bencode); empty when there is none."""
+        with socket_in(self.namespace, socket.SOCK_DGRAM, (self.address, 0)) as asker:
+            asker.settimeout(timeout_s)
+            asker.connect((self.address, port))
+            cookie = f"{time.monotonic_ns():x}"  # a repeated one gets the same reply again
+            try:
+                asker.send(f"{cookie} {question}".encode())
+                return asker.recv(65535)
+            except (TimeoutError, ConnectionRefusedError):
+                return b""
 
     def _wait_for(self, ready: object) -> None:
         assert callable(ready)

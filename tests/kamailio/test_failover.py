@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from settings.facts import DMQ_PORT, SIP_INTERNAL_PORT, Tier
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, RTPS, Cluster, wait_until
+from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.media import relaying
 from tests.kamailio.netns import dropping
@@ -465,43 +465,6 @@ def test_hung_router_is_passed_by(plane: Cluster, caller: Agent, callee: Agent) 
         plane.settle()
 
 
-@pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])
-@pytest.mark.parametrize("side", ["caller", "callee"])
-def test_reinvite_moves_a_call_from_a_dead_rtpengine(
-    plane: Cluster, caller: Agent, callee: Agent, side: str, listed: bool
-) -> None:
-    call, other = established(caller, callee)
-    end, far = (call, other) if side == "caller" else (other, call)
-    relays = {public: name for name, (_, public) in RTPS.items()}
-    assert call.replies[-1].body
-    (used,) = (p for p in relays if p in call.replies[-1].body)
-    (living,) = (p for p in relays if p != used)
-    plane.nodes[relays[used]].kill()
-    if not listed:
-        for router in plane.tier("rtr"):
-            plane.apply_rtpengine(router, [address for address, p in RTPS.values() if p == living])
-    try:
-        result = end.request("INVITE", body=sdp(end.agent.address[0], 6000))
-        assert result.status == 200
-        assert result.seconds < 0.2 if not listed else 2.0
-        assert result.message is not None
-        assert living in result.message.body
-        offer = [m for m in far.requests if m.method == "INVITE"][-1]
-        assert living in offer.body
-        end.ack()
-        again = far.request("INVITE", body=sdp(far.agent.address[0], 6000))
-        assert again.message is not None
-        assert living in again.message.body, "the next one does not know"
-        assert again.seconds < 0.2
-        far.ack()
-        assert call.bye().seconds < 0.2
-    finally:
-        plane.revive(plane.nodes[relays[used]])
-        if not listed:
-            for router in plane.tier("rtr"):
-                plane.apply_rtpengine(router, [address for address, _ in RTPS.values()])
-
-
 def test_routers_that_were_all_late_call_nobody(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
@@ -690,23 +653,3 @@ def test_routers_that_only_look_dead_get_calls(
         for number in ("1", "2"):
             for router in plane.tier("rtr"):
                 sbc.rpc("dispatcher.set_state", "ap", number, f"sip:{router.address}:5070")
-
-
-def test_answer_that_no_relay_takes_does_not_show_the_callee(
-    plane: Cluster, caller: Agent, callee: Agent
-) -> None:
-    """The rtpengine of the offer dies while it rings: nobody else can make the answer fit."""
-    callee.ring_s = 1.0
-    call = caller.call(SBC1)
-    with ThreadPoolExecutor() as pool:
-        placed = pool.submit(call.invite, timeout=12)
-        wait_until(lambda: any(m.status == 180 for m in call.replies), what="180")
-        (name,) = relaying(plane, call.call_id)
-        plane.nodes[name].kill()
-        result = placed.result()
-    assert result.status == 200
-    assert result.message is not None
-    assert result.message.body == ""
-    assert sum(router.logged("no rtpengine took the SDP") for router in plane.tier("rtr")) == 1
-    call.ack()
-    assert call.bye().status == 200
