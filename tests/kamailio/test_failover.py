@@ -24,6 +24,7 @@ from tests.kamailio.unheard import TAKEN, answered_at_once, unheard
 pytestmark = pytest.mark.sip
 LIMIT_S = 0.9  # 0.5 s on an idle machine; the rest is for a busy one
 EARLY = ("INVITE", 100)
+CONFIRMED = "the far end has confirmed this BYE"
 
 
 def other_router(plane: Cluster, dead: Node) -> Node:
@@ -196,18 +197,18 @@ def states(node: Node, call_id: str) -> list[str]:
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "hung"])
 @pytest.mark.parametrize("side", ["caller", "callee"])
-@pytest.mark.parametrize(("delay_s", "times"), [(0.5, 1), (2.5, 2)], ids=["soon", "late"])
+@pytest.mark.parametrize("delay_s", [0.5, 2.5], ids=["soon", "late"])
 def test_request_is_not_lost_with_the_router_that_took_it(
-    plane: Cluster, caller: Agent, callee: Agent, side: str, fault: signal.Signals,
-    delay_s: float, times: int,
-) -> None:  # fmt: skip
+    plane: Cluster, caller: Agent, callee: Agent, side: str, fault: signal.Signals, delay_s: float
+) -> None:
     """It has answered 100 and passed the request on; the reply finds nobody. The far end gets it
-    again only if it has not confirmed it by then."""
+    again only if it has not confirmed it by then: soon it has, late it depends on the probes."""
     call, other = established(caller, callee)
     end, far = (call, callee) if side == "caller" else (other, caller)
     far.bye_delay_s = delay_s
     router = plane.router_of(plane.nodes["sbc1"])
-    before = plane.nodes["sbc1"].logged("router of the dialog failed")
+    sbc = plane.nodes["sbc1"]
+    before, over = sbc.logged("router of the dialog failed"), sbc.logged(CONFIRMED)
     try:
         with ThreadPoolExecutor() as pool:
             asked = pool.submit(end.bye, timeout=15)
@@ -217,9 +218,11 @@ def test_request_is_not_lost_with_the_router_that_took_it(
         assert result.status == 200
         assert result.seconds > LIMIT_S, "the SBC had not heard its 100"
         found_s = plane.tenant.sip.probe_interval_s + 2.5
-        assert result.seconds < found_s + (delay_s if times > 1 else 0)
-        assert len({m.get("Via") for m in far.seen("BYE", call.call_id)}) == times
-        assert plane.nodes["sbc1"].logged("router of the dialog failed") == before + 1
+        times = len({m.get("Via") for m in far.seen("BYE", call.call_id)})
+        assert times == 1 or (times == 2 and delay_s > 1)
+        assert times == 2 or sbc.logged(CONFIRMED) == over + 1
+        assert result.seconds < found_s + (delay_s if times == 2 else 0)
+        assert sbc.logged("router of the dialog failed") == before + 1
         record = only_record(plane, call.call_id)  # maybe the second router's, of a later end
         assert record["duration"] <= result.seconds + 1
         assert relaying(plane, call.call_id) == []
