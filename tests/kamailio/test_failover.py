@@ -482,6 +482,32 @@ def test_routers_that_were_all_late_call_nobody(
     plane.settle()
 
 
+def test_router_that_only_seemed_to_be_down_ends_what_it_has_begun(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    """It has answered 100; its INVITE and its answers to probes are lost for a while."""
+    for stub in plane.confds:
+        stub.delay_s = 0.3  # time to become unheard
+    sbc = plane.nodes["sbc1"]
+    before = sbc.logged("what it has begun")
+    call = caller.call(SBC1)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(call.invite, timeout=15)
+        wait_until(lambda: any(stub.requests for stub in plane.confds), what="its question")
+        router = plane.router_of(sbc, call.call_id)
+        with unheard(plane, router.name):
+            wait_until(lambda: sbc.logged("what it has begun") > before, 6, "the other is asked")
+        assert asked.result().status == 200
+    call.ack()
+    wait_until(lambda: states(router, call.call_id) == ["4"], 5, "the dialog of the other alone")
+    assert call.bye().status == 200
+    for node in plane.tier("rtr"):
+        assert states(node, call.call_id) == []
+    assert len({m.get("Via") for m in callee.seen("INVITE", call.call_id)}) == 1
+    assert only_record(plane, call.call_id)
+    plane.settle()
+
+
 def test_router_that_stays_unheard_leaves_relay_and_record_to_the_other(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
