@@ -217,10 +217,10 @@ def test_request_is_not_lost_with_the_router_that_took_it(
             result = asked.result()
         assert result.status == 200
         assert result.seconds > LIMIT_S, "the SBC had not heard its 100"
-        found_s = plane.tenant.sip.probe_interval_s + 2.5
+        found_s = plane.tenant.sip.probe_interval_s + 4.0  # 2.5 s on an idle machine
         times = len({m.get("Via") for m in far.seen("BYE", call.call_id)})
         assert times == 1 or (times == 2 and delay_s > 1)
-        assert times == 2 or sbc.logged(CONFIRMED) == over + 1
+        assert times == 2 or sbc.logged(CONFIRMED) > over
         assert result.seconds < found_s + (delay_s if times == 2 else 0)
         assert sbc.logged("router of the dialog failed") == before + 1
         record = only_record(plane, call.call_id)  # maybe the second router's, of a later end
