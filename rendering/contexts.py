@@ -61,7 +61,7 @@ class Records:
     text: int = facts.RECORD_TEXT
     queued: int = 10_000
     list_bytes: int = 30_000  # of one request, and one record (3 KiB) more; router-confd takes 64
-    interval_s: int = 2  # between rounds of sending again; what is younger dies with its router
+    interval_s: int = 2  # between rounds of sending again
     round: int = 90  # sent again in one
     told: int = 20_000  # records of all routers that each keeps for the others, at most
     told_round: int = 500

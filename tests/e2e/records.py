@@ -28,5 +28,5 @@ def records_by_call(world: World, call_ids: Sequence[str], expected: int) -> dic
 def assert_one_record_each(world: World, call_ids: Sequence[str]) -> None:
     """Every call has left exactly one record."""
     found = records_by_call(world, call_ids, len(call_ids))
-    wrong = {call_id: len(rows) for call_id, rows in found.items() if len(rows) != 1}
+    wrong = {call_id: rows for call_id, rows in found.items() if len(rows) != 1}
     assert not wrong, f"calls that have not one record: {wrong}"
