@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from enum import IntEnum
@@ -111,14 +112,19 @@ def _count(
 
 def _own_dialogs(facts: Facts, rpc: Rpc, dump: Path) -> Iterator[Dialog]:
     """The dialogs that this node made."""
+    return (d for d in dialogs(rpc, dump) if d["h_id"] % NODE_ID_STEP == facts.node_id)
+
+
+def dialogs(rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> Iterator[Dialog]:
+    """All dialogs that Kamailio has. Raises `RpcFailed`, OSError, and ValueError for a bad dump."""
+    # A drain must not read what another thread's dump has just begun to write.
+    dump = dump.with_stem(f"{dump.stem}-{threading.current_thread().name}")
     dump.unlink(missing_ok=True)  # Kamailio appends
     rpc("dlg.dump_file", str(dump))
     try:
         with dump.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                dialog = json.loads(line)
-                if dialog["h_id"] % NODE_ID_STEP == facts.node_id:
-                    yield dialog
+                yield json.loads(line)
     finally:
         dump.unlink(missing_ok=True)  # who calls whom is nobody's business
 

@@ -20,6 +20,7 @@ from agent import (
     plane,
     pool,
     relays,
+    remains,
     sbc_tls,
 )
 from agent.config import Config, Kind
@@ -46,6 +47,7 @@ REGISTRATION_INTERVAL_S = 30.0
 SELF_CHECK_INTERVAL_S = 10.0
 PEERS_INTERVAL_S = 5.0
 RELAYS_INTERVAL_S = 2.0
+REMAINS_INTERVAL_S = 300.0
 POOL_INTERVAL_S = 60.0
 SERVER_INTERVAL_S = 5.0
 CONFD_INTERVAL_S = 5.0  # of the routers' questions to router-confd about more than calls
@@ -117,6 +119,7 @@ class Daemon:
             steps.append(Every(SELF_CHECK_INTERVAL_S, lambda: self._check(check)))
         if kind.runs_kamailio:
             steps.append(Every(PEERS_INTERVAL_S, self._peers))
+            steps.append(Every(REMAINS_INTERVAL_S, self._remains))
         if kind.carries_calls:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
         if kind is Kind.ROUTER:
@@ -206,6 +209,9 @@ class Daemon:
             apply.repeat("dmq")
         except apply.RpcFailed as error:
             log.warning("peers not announced", error=error)
+
+    def _remains(self) -> None:
+        remains.forget()
 
     def _relays(self) -> None:
         try:

@@ -6,6 +6,7 @@ accepts a notification, the message by which its peers announce each other: we s
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import socket
@@ -89,12 +90,22 @@ def announce(to: tuple[str, int], peers: Iterable[str], *, source: str) -> str:
     keeps the others. Returns its answer, which lists the nodes that it holds for active.
     Raises `RpcFailed`.
     """
-    address, port = to
     body = "".join(f"{uri};status=active\r\n" for uri in peers)
+    return _send(to, "notification_peer", "text/plain", body, source=source)
+
+
+def remove_dialog(to: tuple[str, int], h_entry: int, h_id: int, *, source: str) -> None:
+    """Tell Kamailio what the peer that ended a dialog tells: to forget it. Raises `RpcFailed`."""
+    body = {"action": 3, "h_entry": h_entry, "h_id": h_id, "state": 5}  # RM, deleted: dlg_dmq.h
+    _send(to, "dialog", "application/json", json.dumps(body), source=source)
+
+
+def _send(to: tuple[str, int], peer: str, kind: str, body: str, *, source: str) -> str:
+    address, port = to
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((source, 0))
         sock.settimeout(TIMEOUT_S)
-        sock.sendto(_notification(to, sock.getsockname(), body), to)
+        sock.sendto(_message(to, sock.getsockname(), peer, kind, body), to)
         try:
             reply = sock.recv(65535).decode(errors="replace")
         except TimeoutError:
@@ -105,18 +116,21 @@ def announce(to: tuple[str, int], peers: Iterable[str], *, source: str) -> str:
     return reply
 
 
-def _notification(to: tuple[str, int], source: tuple[str, int], body: str) -> bytes:
+def _message(
+    to: tuple[str, int], source: tuple[str, int], peer: str, kind: str, body: str
+) -> bytes:
+    """To one of the modules that replicate, as DMQ calls its `peer`."""
     token = secrets.token_hex(8)
     (address, port), (source_address, source_port) = to, source
     lines = [
-        f"KDMQ sip:notification_peer@{address}:{port} SIP/2.0",
+        f"KDMQ sip:{peer}@{address}:{port} SIP/2.0",
         f"Via: SIP/2.0/UDP {source_address}:{source_port};branch=z9hG4bK{token}",
         f"From: <sip:c4-agent@{source_address}>;tag={token}",
-        f"To: <sip:notification_peer@{address}:{port}>",
+        f"To: <sip:{peer}@{address}:{port}>",
         f"Call-ID: {token}@{source_address}",
         "CSeq: 1 KDMQ",
         "Max-Forwards: 1",  # Kamailio passes the news on to its peers only with more
-        "Content-Type: text/plain",
+        f"Content-Type: {kind}",
         f"Content-Length: {len(body)}",
     ]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()

@@ -6,14 +6,17 @@ import re
 import threading
 import time
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
-from agent import active
+from agent import active, remains
+from agent.active import Dialog, State
 from agent.config import Kind
 from tests.agent.samples import FACTS
 from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLER, Cluster, wait_until
+from tests.kamailio.netns import inside
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, sdp
 from tests.kamailio.test_calls import SBC1, established
@@ -34,11 +37,11 @@ def kill(plane: Cluster, node: Node) -> None:
 def bound(node: Node, kind: Kind) -> int | None:
     """The calls that a drain of the node would wait for."""
     facts = FACTS.model_copy(update={"private_ip": IPv4Address(node.address)})
-    name = "dialogs.json"
-    return active.bound(
-        agent_config(kind=kind), facts,
-        lambda command, _: node.rpc(command, f"/run/c4/kamailio/{name}"), node.lists / name,
-    )  # fmt: skip
+    return active.bound(agent_config(kind=kind), facts, node.rpc_of_host, _dump(node))
+
+
+def _dump(node: Node) -> Path:
+    return node.lists / "dialogs.json"
 
 
 def test_router_that_does_not_know_the_call_yet_leaves_it_to_the_other(
@@ -140,3 +143,31 @@ def test_ringing_call_survives_a_restart(
     assert len(records(plane, call.call_id)) == 1
     assert bound(hit[0], Kind.SBC if name == "sbc1" else Kind.ROUTER) == 0, "a drain would wait"
     plane.settle()
+
+
+@pytest.mark.parametrize("tier", ["rtr", "sbc"])
+def test_what_a_dead_node_left_of_its_ended_calls_is_dropped(
+    plane: Cluster, caller: Agent, callee: Agent, tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would have told its peers some seconds after the end."""
+    call, _ = established(caller, callee)
+    sbc = plane.nodes["sbc1"]
+    victim = plane.router_of(sbc) if tier == "rtr" else sbc
+    (other,) = (node for node in plane.tier(tier) if node is not victim)
+    assert call.bye().status == 200
+    victim.kill()
+
+    def left() -> list[Dialog]:
+        found = list(active.dialogs(other.rpc_of_host, _dump(other)))
+        return [dialog for dialog in found if dialog["call_id"] == call.call_id]
+
+    assert [dialog["state"] for dialog in left()] == [State.DELETED]
+
+    def forget() -> int:
+        return inside(other.namespace, lambda: remains.forget(other.rpc, lambda: iter(left())))
+
+    assert forget() == 0, "a peer that lives does it itself"
+    monkeypatch.setattr(remains, "AGE_S", 1)
+    time.sleep(2)
+    assert forget() == 1
+    assert not left()
