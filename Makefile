@@ -36,7 +36,8 @@ test-e2e: ## the tests against a deployment on the local cloud (root)
 faults: ## the whole matrix of faults and overload, on a quiet machine; docs/faults.md is made of it (root)
 	@scripts/bootstrap tests
 	@C4_E2E_RECORD=1 $(PYTEST) tests/e2e/test_faults*.py tests/e2e/test_rolling.py \
-	  tests/kamailio/test_overload.py tests/kamailio/test_admission.py $(PYTEST_ARGS)
+	  tests/kamailio/test_overload.py tests/kamailio/test_admission.py tests/kamailio/test_memory.py \
+	  $(PYTEST_ARGS)
 	@$(PYTHON) -m cli docs
 
 lint: ## ruff and mypy

@@ -21,7 +21,10 @@ LAST_ROUTER_TIMES = 4  # as long as another: nobody else is left, and late is be
 # of what is possible, as three times `overload_ms` do, with half of the wait.
 OVERLOAD_SPAN_MS = 100
 # Free shared memory, in percent: below the second some new calls are refused, below the first all.
-FREE_MEMORY = (25, 40)
+FREE_MEMORY = {Tier.SBC: (10, 25), Tier.ROUTER: (25, 40)}
+# What an SBC sets aside of it for each call of the last seconds: one has taken 53 KiB when it is
+# answered, and some 115 when it ends soon after, before the first is given back (measured).
+YOUNG_CALL_KIB, YOUNG_S = 115, 3
 HANDED_OVER = 90  # requests and refusals of a dead router, each tenth of a second
 # Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
 TLS_CIPHERS = (
@@ -106,6 +109,8 @@ class KamailioContext:
     most_routers: int
     overload_span_ms: int
     free_memory: tuple[int, int]
+    young_call_kib: int
+    young_s: int
     last_router_times: int
     handed_over: int
     records: Records
@@ -158,7 +163,9 @@ class KamailioContext:
             authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
             most_routers=tenant.router.max,
             overload_span_ms=OVERLOAD_SPAN_MS,
-            free_memory=FREE_MEMORY,
+            free_memory=FREE_MEMORY[tier],
+            young_call_kib=YOUNG_CALL_KIB,
+            young_s=YOUNG_S,
             last_router_times=LAST_ROUTER_TIMES,
             handed_over=HANDED_OVER,
             records=Records(),

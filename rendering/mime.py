@@ -56,4 +56,4 @@ def compress(text: str, limit: int) -> bytes:
         return data
     import zopfli.gzip  # type: ignore[import-untyped]  # synth has no time for what it does not use
 
-    return bytes(zopfli.gzip.compress(text.encode(), numiterations=3))
+    return bytes(zopfli.gzip.compress(text.encode(), numiterations=15))

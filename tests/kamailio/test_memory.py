@@ -1,0 +1,48 @@
+"""An SBC takes no more calls than it has memory for, until their ends."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kamailio.cluster import Cluster
+from tests.kamailio.test_admission import refused, unlimited
+from tests.kamailio.test_overload import load_on
+
+pytestmark = [
+    pytest.mark.sip,
+    pytest.mark.skipif(shutil.which("sipp") is None, reason="needs SIPp"),
+]
+MEMORY_MB = 128  # the least that the settings allow; an SBC without calls uses about 50
+
+
+@pytest.fixture(scope="module")
+def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
+    with unlimited(image_root, MEMORY_MB) as made:
+        yield made
+
+
+def test_calls_are_refused_before_the_memory_is_full(plane: Cluster) -> None:
+    for _ in range(3):  # a machine that hung for a moment has refused calls before memory was short
+        before = refused(plane, "memory")
+        outcome = load_on(plane, 250, 10)
+        assert outcome.failed == 0
+        if refused(plane, "memory") > before + outcome.calls / 20:
+            break
+    else:
+        pytest.fail("the memory was enough")
+    assert not plane.nodes["sbc1"].logged("could not allocate")
+
+
+@pytest.mark.faults
+def test_calls_of_a_burst_have_memory_until_their_ends(plane: Cluster) -> None:
+    """They are taken within a second, and end together some seconds later."""
+    before = refused(plane, "memory")
+    for _ in range(3):
+        outcome = load_on(plane, 1200, 6)
+        assert outcome.failed == 0
+    assert refused(plane, "memory") > before + 1200
+    assert not plane.nodes["sbc1"].logged("could not allocate")
