@@ -120,8 +120,8 @@ def dialogs(rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> Iterator[Dialog]:
     # A drain must not read what another thread's dump has just begun to write.
     dump = dump.with_stem(f"{dump.stem}-{threading.current_thread().name}")
     dump.unlink(missing_ok=True)  # Kamailio appends
-    rpc("dlg.dump_file", str(dump))
     try:
+        rpc("dlg.dump_file", str(dump))
         with dump.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 yield json.loads(line)

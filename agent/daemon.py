@@ -20,7 +20,6 @@ from agent import (
     plane,
     pool,
     relays,
-    remains,
     sbc_tls,
 )
 from agent.config import Config, Kind
@@ -33,6 +32,7 @@ from agent.imds import Imds
 from agent.local_consul import LocalConsul
 from agent.probes import ProbeFailed
 from agent.registrations import Registrations
+from agent.remains import Remains
 from agent.selfcheck import SelfCheck
 from agent.sources import Sources
 from settings.facts import TAG_TENANT, sources_key
@@ -47,7 +47,7 @@ REGISTRATION_INTERVAL_S = 30.0
 SELF_CHECK_INTERVAL_S = 10.0
 PEERS_INTERVAL_S = 5.0
 RELAYS_INTERVAL_S = 2.0
-REMAINS_INTERVAL_S = 300.0
+REMAINS_INTERVAL_S = 300.0  # more than `end_timeout` and Kamailio's own round of 90 s
 POOL_INTERVAL_S = 60.0
 SERVER_INTERVAL_S = 5.0
 CONFD_INTERVAL_S = 5.0  # of the routers' questions to router-confd about more than calls
@@ -119,7 +119,8 @@ class Daemon:
             steps.append(Every(SELF_CHECK_INTERVAL_S, lambda: self._check(check)))
         if kind.runs_kamailio:
             steps.append(Every(PEERS_INTERVAL_S, self._peers))
-            steps.append(Every(REMAINS_INTERVAL_S, self._remains))
+            remains = Remains()
+            steps.append(Every(REMAINS_INTERVAL_S, lambda: self._remains(remains)))
         if kind.carries_calls:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
         if kind is Kind.ROUTER:
@@ -210,7 +211,7 @@ class Daemon:
         except apply.RpcFailed as error:
             log.warning("peers not announced", error=error)
 
-    def _remains(self) -> None:
+    def _remains(self, remains: Remains) -> None:
         remains.forget()
 
     def _relays(self) -> None:

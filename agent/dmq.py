@@ -17,6 +17,7 @@ from agent.kamcmd import RpcFailed
 
 TIMEOUT_S = 1.0
 FRESH_S = 60
+_REMOVE, _DELETED = 3, 5  # DLG_DMQ_RM, DLG_STATE_DELETED of Kamailio's dialog module
 _NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?status: (\w+).*?local: (\d)", re.DOTALL)
 
 
@@ -95,8 +96,10 @@ def announce(to: tuple[str, int], peers: Iterable[str], *, source: str) -> str:
 
 
 def remove_dialog(to: tuple[str, int], h_entry: int, h_id: int, *, source: str) -> None:
-    """Tell Kamailio what the peer that ended a dialog tells: to forget it. Raises `RpcFailed`."""
-    body = {"action": 3, "h_entry": h_entry, "h_id": h_id, "state": 5}  # RM, deleted: dlg_dmq.h
+    """Tell Kamailio what the peer that ended a dialog tells: to forget it. Raises `RpcFailed`,
+    also when it does not know the dialog.
+    """
+    body = {"action": _REMOVE, "h_entry": h_entry, "h_id": h_id, "state": _DELETED}
     _send(to, "dialog", "application/json", json.dumps(body), source=source)
 
 

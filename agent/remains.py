@@ -1,13 +1,12 @@
 """Forget the dialogs of calls that ended on a peer that died before it told the others to.
 
-Some seconds after the end of a call its node has its peers drop their copies. They keep those of
-a node that did not live so long, ended, for ever: Kamailio 6.0.1 clears away only what has a
-time of its own end, which copies have not.
+Some time after the end of a call (`end_timeout` at most) its node has its peers drop their copies.
+They keep those of a node that did not live so long, ended, for ever: Kamailio 6.0.1 clears away
+only what has a time of its own end, which copies have not.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 from agent import active, dmq, kamcmd, log
@@ -15,29 +14,50 @@ from agent.active import Dialog, State
 from agent.errors import AgentError
 from agent.kamcmd import RpcFailed
 
-AGE_S = 60  # a peer that lives has long done it; more than the life of any transaction
+Key = tuple[int, int]
 
 
-def forget(
-    rpc: Callable[..., str] = kamcmd.rpc,
-    dialogs: Callable[[], Iterator[Dialog]] = active.dialogs,
-    remove: Callable[..., None] = dmq.remove_dialog,
-) -> int:
-    """Number of dialogs that were dropped. Raises `AgentError`."""
-    try:
-        old = [(d["h_entry"], d["h_id"]) for d in dialogs() if _remains(d)]
-        if not old:
-            return 0
-        own = next(node for node in dmq.nodes(rpc) if node.local)
-        for h_entry, h_id in old:
-            remove((own.host, own.port), h_entry, h_id, source=own.host)
-    except (RpcFailed, OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        raise AgentError(f"dialogs of dead peers: {error!r}") from None
-    log.info("dialogs of dead peers dropped", dialogs=len(old))
-    return len(old)
+class Remains:
+    """Drops what it has found ended in two rounds, which are further apart than `end_timeout`.
+
+    A copy's own times do not tell when the call ended: a node that joins makes all send them anew.
+    """
+
+    def __init__(
+        self,
+        rpc: Callable[..., str] = kamcmd.rpc,
+        dialogs: Callable[[], Iterator[Dialog]] = active.dialogs,
+        remove: Callable[..., None] = dmq.remove_dialog,
+    ) -> None:
+        self._rpc = rpc
+        self._dialogs = dialogs
+        self._remove = remove
+        self._seen: set[Key] = set()
+
+    def forget(self) -> int:
+        """Number of dialogs that were dropped. Raises `AgentError`."""
+        try:
+            ended = {(d["h_entry"], d["h_id"]) for d in self._dialogs() if _is_ended_copy(d)}
+            old = ended & self._seen
+            self._seen = ended
+            dropped = self._drop(old) if old else 0
+        except (RpcFailed, OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+            raise AgentError(f"copies of ended dialogs: {error!r}") from None
+        if dropped:
+            log.info("copies of ended dialogs dropped", dialogs=dropped)
+        return dropped
+
+    def _drop(self, old: set[Key]) -> int:
+        own = next(node for node in dmq.nodes(self._rpc) if node.local)
+        dropped = 0
+        for h_entry, h_id in sorted(old):
+            try:
+                self._remove((own.host, own.port), h_entry, h_id, source=own.host)
+            except RpcFailed:
+                continue  # gone meanwhile; or the next round tries again
+            dropped += 1
+        return dropped
 
 
-def _remains(dialog: Dialog) -> bool:
-    # A copy's `init_ts` is when it was told of the end.
-    ended = dialog["state"] == State.DELETED and dialog["end_ts"] == 0
-    return bool(ended and time.time() - dialog["init_ts"] > AGE_S)
+def _is_ended_copy(dialog: Dialog) -> bool:
+    return bool(dialog["state"] == State.DELETED and dialog["end_ts"] == 0)

@@ -23,7 +23,8 @@ OVERLOAD_SPAN_MS = 100
 # Free shared memory, in percent: below the second some new calls are refused, below the first all.
 FREE_MEMORY = {Tier.SBC: (10, 25), Tier.ROUTER: (25, 40)}
 # What an SBC sets aside of it for each call of the last seconds: one has taken 53 KiB when it is
-# answered, and some 115 when it ends soon after, before the first is given back (measured).
+# answered, and some 115 when it ends soon after, before the first is given back (measured). All of
+# it, because the figure of what is free may be a second old.
 YOUNG_CALL_KIB, YOUNG_S = 115, 3
 HANDED_OVER = 90  # requests and refusals of a dead router, each tenth of a second
 # Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
@@ -66,7 +67,7 @@ class Records:
     list_bytes: int = 30_000  # of one request, and one record (3 KiB) more; router-confd takes 64
     interval_s: int = 2  # between rounds of sending again
     round: int = 90  # sent again in one
-    told: int = 20_000  # records of all routers that each keeps for the others, at most
+    told: int = 20_000  # records of all routers that each keeps for the others, about at most
     told_round: int = 500
     orphaned_s: int = 20  # its router would have delivered it
     refused_rounds: int = 8  # between tries of a record whose tenant router-confd does not know

@@ -49,7 +49,8 @@ def multipart(parts: Iterable[tuple[str, str]]) -> str:
 def compress(text: str, limit: int) -> bytes:
     """gzip without a time stamp, so that equal text gives equal bytes.
 
-    More than `limit` bytes are packed again by zopfli: 5 % smaller, half a second later.
+    More than `limit` bytes are packed again by zopfli: 5 % smaller, half a second later. More
+    passes than these gain less than the length of a name.
     """
     data = gzip.compress(text.encode(), compresslevel=9, mtime=0)
     if len(data) <= limit:

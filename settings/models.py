@@ -206,8 +206,8 @@ class KamailioSize(CallTierSize):
         default=1024,
         ge=128,
         le=2047,  # $stat(free_size) has 32 bits and a sign
-        description="Kamailio shared memory, MiB; an SBC needs 50, and about 1 for each call per "
-        "second: with less than 25 % free calls are refused",
+        description="Kamailio shared memory, MiB; an SBC needs 50, and for each call per second "
+        "0.7 and 0.35 in reserve: it refuses calls from 25 % free down, a router from 40 %",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,25 @@ def test_counting_again_counts_anew_and_leaves_nothing_behind(tmp_path: Path) ->
     kamailio = Kamailio(DIALOGS)
     counts = [active.calls(config(), FACTS, kamailio, tmp_path / "dump") for _ in range(2)]
     assert counts == [3, 3]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_do_not_read_each_other_s_dumps(tmp_path: Path) -> None:
+    """A drain would take half of a dump for all calls."""
+    paths: list[str] = []
+
+    def kamailio(_: str, path: str) -> str:
+        paths.append(path)
+        return Kamailio(DIALOGS)("dlg.dump_file", path)
+
+    def count() -> None:
+        active.calls(config(), FACTS, kamailio, tmp_path / "dump")
+
+    count()
+    other = threading.Thread(target=count, name="steps")
+    other.start()
+    other.join()
+    assert len(set(paths)) == 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,62 +2,76 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from agent import remains
 from agent.active import Dialog, State
 from agent.errors import AgentError
 from agent.kamcmd import RpcFailed
+from agent.remains import Remains
 
 NODES = (
     "{\n\thost: 10.0.0.7\n\tport: 5090\n\tresolved_ip: 10.0.0.7\n\tstatus: active\n\tlocal: 1\n}"
 )
-LONG, SHORT = 61, 59  # s
+DMQ = ("10.0.0.7", 5090)
 
 
-def dialog(number: int, state: State, age_s: int, *, end_ts: int = 0) -> Dialog:
-    return {"h_entry": 12, "h_id": number, "state": state, "init_ts": int(time.time()) - age_s,
-            "end_ts": end_ts}  # fmt: skip
-
-
-def dialogs() -> Iterator[Dialog]:
-    yield dialog(1, State.DELETED, LONG)
-    yield dialog(2, State.DELETED, SHORT)  # its peer will say so, or is dead not long enough
-    yield dialog(3, State.CONFIRMED, LONG)
-    yield dialog(4, State.DELETED, LONG, end_ts=1_795_000_000)  # ended here: Kamailio's matter
+def ended(number: int, *, end_ts: int = 0) -> Dialog:
+    """A copy has no time of its end."""
+    return {"h_entry": 12, "h_id": number, "state": State.DELETED, "end_ts": end_ts}
 
 
 class Kamailio:
-    def __init__(self) -> None:
-        self.told: list[tuple[tuple[str, int], int, int, str]] = []
+    def __init__(self, *dialogs: Dialog) -> None:
+        self.has = list(dialogs)
+        self.told: list[int] = []
+        self.unknown: set[int] = set()
 
     def rpc(self, *command: str) -> str:
         assert command == ("dmq.list_nodes",)
         return NODES
 
+    def dialogs(self) -> Iterator[Dialog]:
+        return iter(self.has)
+
     def remove(self, to: tuple[str, int], h_entry: int, h_id: int, *, source: str) -> None:
-        self.told.append((to, h_entry, h_id, source))
+        assert (to, h_entry, source) == (DMQ, 12, DMQ[0])
+        self.told.append(h_id)
+        if h_id in self.unknown:
+            raise RpcFailed("DMQ answered 'SIP/2.0 500 Server Internal Error'")
 
 
-def test_only_what_ended_elsewhere_long_ago_is_dropped() -> None:
-    kamailio = Kamailio()
-    assert remains.forget(kamailio.rpc, dialogs, kamailio.remove) == 1
-    assert kamailio.told == [(("10.0.0.7", 5090), 12, 1, "10.0.0.7")]
+def remains(kamailio: Kamailio) -> Remains:
+    return Remains(kamailio.rpc, kamailio.dialogs, kamailio.remove)
 
 
-def test_without_any_nothing_is_asked() -> None:
-    def nobody(*_: str) -> str:
-        raise AssertionError("asked")
+def test_what_is_still_there_in_the_next_round_is_dropped() -> None:
+    living = {"h_entry": 12, "h_id": 2, "state": State.CONFIRMED, "end_ts": 0}
+    here = ended(3, end_ts=1_795_000_000)  # Kamailio drops what has ended here
+    kamailio = Kamailio(ended(1), living, here)
+    agent = remains(kamailio)
+    assert agent.forget() == 0, "its peer may live, and do it itself"
+    kamailio.has.append(ended(4))
+    assert agent.forget() == 1
+    assert kamailio.told == [1]
+    assert agent.forget() == 2
+    assert kamailio.told == [1, 1, 4]
 
-    assert remains.forget(nobody, lambda: iter(()), Kamailio().remove) == 0
+
+def test_one_that_is_gone_meanwhile_does_not_keep_the_others() -> None:
+    kamailio = Kamailio(ended(1), ended(2))
+    kamailio.unknown = {1}
+    agent = remains(kamailio)
+    agent.forget()
+    assert agent.forget() == 1
+    assert kamailio.told == [1, 2]
 
 
 def test_a_kamailio_that_does_not_answer_is_an_error() -> None:
-    def dead(*_: str) -> str:
+    def dead() -> Iterator[Dialog]:
         raise RpcFailed("connect: No such file or directory")
 
-    with pytest.raises(AgentError, match=r"dialogs of dead peers: .*No such file"):
-        remains.forget(dead, dialogs, Kamailio().remove)
+    kamailio = Kamailio()
+    with pytest.raises(AgentError, match=r"copies of ended dialogs: .*No such file"):
+        Remains(kamailio.rpc, dead, kamailio.remove).forget()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.sipp import Talk
 from tests.kamailio.cluster import Cluster
 from tests.kamailio.test_admission import refused, unlimited
 from tests.kamailio.test_overload import load_on
@@ -38,11 +39,12 @@ def test_calls_are_refused_before_the_memory_is_full(plane: Cluster) -> None:
 
 
 @pytest.mark.faults
-def test_calls_of_a_burst_have_memory_until_their_ends(plane: Cluster) -> None:
-    """They are taken within a second, and end together some seconds later."""
+@pytest.mark.parametrize("talk", [Talk(1, 2), Talk(20, 20)], ids=["short", "long"])
+def test_calls_of_a_burst_have_memory_until_their_ends(plane: Cluster, talk: Talk) -> None:
+    """They are taken within a second or so, and end together."""
     before = refused(plane, "memory")
-    for _ in range(3):
-        outcome = load_on(plane, 1200, 6)
+    for _ in range(2):
+        outcome = load_on(plane, 1200, 6, talk)
         assert outcome.failed == 0
     assert refused(plane, "memory") > before + 1200
     assert not plane.nodes["sbc1"].logged("could not allocate")

@@ -28,6 +28,7 @@ MAX_LOOKUPS = 10
 OVERLOAD_MS = 50
 LATE_MS = 50  # of a node that nobody slows down
 STEP_S = 0.02  # of a throttled node: short against every timer
+SHORT = Talk(1, 2)
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +79,10 @@ def sampled(read: Callable[[], int]) -> Iterator[list[int]]:
         thread.join()
 
 
-def load_on(plane: Cluster, rate: int, seconds: int) -> Outcome:
+def load_on(plane: Cluster, rate: int, seconds: int, talk: Talk = SHORT) -> Outcome:
     """Calls from the caller to the callee through the first SBC."""
     hosts = plane.host_of(CALLER), plane.host_of(CALLEE)
     address = next(iter(SBCS.values()))[1]
-    talk = Talk(1, 2)
     return place_calls(hosts, (CALLER, CALLEE), f"{address}:5060", ["100"], rate, seconds, talk)
 
 

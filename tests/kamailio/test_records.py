@@ -223,6 +223,28 @@ def test_record_is_not_lost_with_its_router(
     wait_until(lambda: not holds(last, "late"), 5, "the record is delivered")
 
 
+def test_record_that_finds_no_room_at_the_other_router_gets_it_later(
+    plane: Cluster, caller: Agent, callee: Agent
+) -> None:
+    def told(call_id: str) -> bool:
+        return any(call_id in node.rpc("htable.dump", "late") for node in plane.tier("rtr"))
+
+    for _ in range(4):  # the routers count anew every 2 s, maybe just now
+        call, _ = established(caller, callee)
+        for stub in plane.confds:
+            stub.stop()
+        for node in plane.tier("rtr"):
+            node.rpc("pv.shvSet", "in_late", "int", str(Records.told))
+        assert call.bye().status == 200
+        if not told(call.call_id):
+            break
+        for stub in plane.confds:
+            stub.start()
+    else:
+        pytest.fail("there was room")
+    wait_until(lambda: told(call.call_id), 3 * Records.interval_s, "room")
+
+
 def test_other_router_gets_all_records_of_a_long_outage(plane: Cluster) -> None:
     """More than are sent again in one round."""
     for stub in plane.confds:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import active, remains
+from agent import active
 from agent.active import Dialog, State
 from agent.config import Kind
+from agent.remains import Remains
 from tests.agent.samples import FACTS
 from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLER, Cluster, wait_until
@@ -147,7 +148,7 @@ def test_ringing_call_survives_a_restart(
 
 @pytest.mark.parametrize("tier", ["rtr", "sbc"])
 def test_what_a_dead_node_left_of_its_ended_calls_is_dropped(
-    plane: Cluster, caller: Agent, callee: Agent, tier: str, monkeypatch: pytest.MonkeyPatch
+    plane: Cluster, caller: Agent, callee: Agent, tier: str
 ) -> None:
     """It would have told its peers some seconds after the end."""
     call, _ = established(caller, callee)
@@ -164,11 +165,7 @@ def test_what_a_dead_node_left_of_its_ended_calls_is_dropped(
     other, victim = sorted(plane.tier(tier), key=ended)
     victim.kill()
 
-    def forget() -> int:
-        return inside(other.namespace, lambda: remains.forget(other.rpc, lambda: iter(left(other))))
-
-    assert forget() == 0, "a peer that lives does it itself"
-    monkeypatch.setattr(remains, "AGE_S", 1)
-    time.sleep(2)
-    assert forget() == 1
+    agent = Remains(other.rpc, lambda: iter(left(other)))
+    assert inside(other.namespace, agent.forget) == 0, "a peer that lives does it itself"
+    assert inside(other.namespace, agent.forget) == 1
     assert not left(other)
