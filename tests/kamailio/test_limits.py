@@ -330,8 +330,19 @@ def test_calls_per_second(
     plane: Cluster, caller: Agent, callee: Agent, numbers: tuple[int, ...]
 ) -> None:
     limit(plane, *numbers, by="max_cps")
-    time.sleep(1.05 - time.time() % 1)  # the beginning of a second
-    assert 5 <= admitted(burst(caller, 20, GAP_S), "5 calls/s, burst") <= 5 + OVERSHOOT
+    for _ in range(
+        3
+    ):  # on a machine that hung for a moment it took two seconds, of five calls each
+        time.sleep(1.05 - time.time() % 1)  # the beginning of a second
+        second = int(time.time())
+        results = burst(caller, 20, GAP_S)
+        within = int(time.time()) == second
+        let_in = admitted(results, "5 calls/s, burst")
+        if within:
+            break
+    else:
+        pytest.fail("no burst was within a second")
+    assert 5 <= let_in <= 5 + OVERSHOOT
     time.sleep(1.1 - time.time() % 1)
     callee.answer = 486
     assert caller.call(SBC1).invite().status == 486
