@@ -119,8 +119,7 @@ class Daemon:
             steps.append(Every(SELF_CHECK_INTERVAL_S, lambda: self._check(check)))
         if kind.runs_kamailio:
             steps.append(Every(PEERS_INTERVAL_S, self._peers))
-            remains = Remains()
-            steps.append(Every(REMAINS_INTERVAL_S, lambda: self._remains(remains)))
+            steps.append(Every(REMAINS_INTERVAL_S, Remains().forget))
         if kind.carries_calls:
             steps.append(Every(metrics.INTERVAL_S, self._metrics))
         if kind is Kind.ROUTER:
@@ -210,9 +209,6 @@ class Daemon:
             apply.repeat("dmq")
         except apply.RpcFailed as error:
             log.warning("peers not announced", error=error)
-
-    def _remains(self, remains: Remains) -> None:
-        remains.forget()
 
     def _relays(self) -> None:
         try:

@@ -17,7 +17,9 @@ from agent.kamcmd import RpcFailed
 
 TIMEOUT_S = 1.0
 FRESH_S = 60
-_REMOVE, _DELETED = 3, 5  # DLG_DMQ_RM, DLG_STATE_DELETED of Kamailio's dialog module
+_OK = "SIP/2.0 200"
+# DLG_DMQ_RM, DLG_STATE_DELETED of Kamailio's dialog module; `active.State` imports too much here
+_REMOVE, _DELETED = 3, 5
 _NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?status: (\w+).*?local: (\d)", re.DOTALL)
 
 
@@ -43,15 +45,21 @@ def nodes(rpc: Callable[..., str]) -> list[Node]:
     ]
 
 
+def own_node(known: Iterable[Node]) -> Node:
+    """The node itself, of those that it knows. Raises `RpcFailed`."""
+    own = next((node for node in known if node.local), None)
+    if own is None:
+        raise RpcFailed("DMQ does not list its own node")
+    return own
+
+
 def set_peers(uris: Sequence[str], rpc: Callable[..., str]) -> str:
     """Make `uris` Kamailio's peers: announce them, remove all others. Raises `RpcFailed`.
 
     A peer that did not answer a ping is removed too: announced anew it is active at once.
     """
     known = nodes(rpc)
-    own = next((node for node in known if node.local), None)
-    if own is None:
-        raise RpcFailed("DMQ does not list its own node")
+    own = own_node(known)
     gone = [n for n in known if not n.local and (n.uri not in uris or not n.active)]
     for node in gone:
         rpc("dmq.remove", node.uri)
@@ -92,31 +100,33 @@ def announce(to: tuple[str, int], peers: Iterable[str], *, source: str) -> str:
     Raises `RpcFailed`.
     """
     body = "".join(f"{uri};status=active\r\n" for uri in peers)
-    return _send(to, "notification_peer", "text/plain", body, source=source)
+    reply = _send(to, "notification_peer", "text/plain", body, source=source)
+    if not reply.startswith(_OK):
+        address, port = to
+        status = reply.split("\r\n", 1)[0]
+        raise RpcFailed(f"DMQ at {address}:{port} answered {status!r}")
+    return reply
 
 
-def remove_dialog(to: tuple[str, int], h_entry: int, h_id: int, *, source: str) -> None:
-    """Tell Kamailio what the peer that ended a dialog tells: to forget it. Raises `RpcFailed`,
-    also when it does not know the dialog.
+def remove_dialog(to: tuple[str, int], h_entry: int, h_id: int, *, source: str) -> bool:
+    """Tell Kamailio what the peer that ended a dialog tells: to forget it. False when it does not
+    know the dialog. Raises `RpcFailed` when it does not answer.
     """
     body = {"action": _REMOVE, "h_entry": h_entry, "h_id": h_id, "state": _DELETED}
-    _send(to, "dialog", "application/json", json.dumps(body), source=source)
+    return _send(to, "dialog", "application/json", json.dumps(body), source=source).startswith(_OK)
 
 
 def _send(to: tuple[str, int], peer: str, kind: str, body: str, *, source: str) -> str:
+    """Kamailio's answer. Raises `RpcFailed` when there is none."""
     address, port = to
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((source, 0))
         sock.settimeout(TIMEOUT_S)
         sock.sendto(_message(to, sock.getsockname(), peer, kind, body), to)
         try:
-            reply = sock.recv(65535).decode(errors="replace")
+            return sock.recv(65535).decode(errors="replace")
         except TimeoutError:
             raise RpcFailed(f"DMQ at {address}:{port} did not answer") from None
-    status = reply.split("\r\n", 1)[0]
-    if not status.startswith("SIP/2.0 200"):
-        raise RpcFailed(f"DMQ at {address}:{port} answered {status!r}")
-    return reply
 
 
 def _message(

@@ -18,7 +18,7 @@ class Every:
     """
 
     interval_s: float
-    step: Callable[[], None]
+    step: Callable[[], object]
     _due: float = field(default=0.0, init=False)
 
     def run(self, now: float) -> None:

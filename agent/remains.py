@@ -27,7 +27,7 @@ class Remains:
         self,
         rpc: Callable[..., str] = kamcmd.rpc,
         dialogs: Callable[[], Iterator[Dialog]] = active.dialogs,
-        remove: Callable[..., None] = dmq.remove_dialog,
+        remove: Callable[..., bool] = dmq.remove_dialog,
     ) -> None:
         self._rpc = rpc
         self._dialogs = dialogs
@@ -41,22 +41,16 @@ class Remains:
             old = ended & self._seen
             self._seen = ended
             dropped = self._drop(old) if old else 0
-        except (RpcFailed, OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        except (RpcFailed, OSError, ValueError, KeyError, TypeError) as error:
             raise AgentError(f"copies of ended dialogs: {error!r}") from None
         if dropped:
             log.info("copies of ended dialogs dropped", dialogs=dropped)
         return dropped
 
     def _drop(self, old: set[Key]) -> int:
-        own = next(node for node in dmq.nodes(self._rpc) if node.local)
-        dropped = 0
-        for h_entry, h_id in sorted(old):
-            try:
-                self._remove((own.host, own.port), h_entry, h_id, source=own.host)
-            except RpcFailed:
-                continue  # gone meanwhile; or the next round tries again
-            dropped += 1
-        return dropped
+        own = dmq.own_node(dmq.nodes(self._rpc))
+        to = own.host, own.port
+        return sum(self._remove(to, *key, source=own.host) for key in sorted(old))
 
 
 def _is_ended_copy(dialog: Dialog) -> bool:

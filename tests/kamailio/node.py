@@ -148,6 +148,10 @@ class Node:
             raise RpcFailed(f"{self.name} {' '.join(command)}: {reply or done.stderr}")
         return reply
 
+    def rpc_of_host(self, *command: str) -> str:
+        """The same, for who sees the node's files from outside."""
+        return self.rpc(*(part.replace(str(self.work), "") for part in command))
+
     def logged(self, text: str) -> int:
         """How many lines of the log hold `text`."""
         return sum(text in line for line in self.log.read_text(errors="replace").splitlines())
@@ -160,10 +164,6 @@ class Node:
         """To every process of the node, as a power cut or a hang would hit them."""
         if self.process is not None:
             os.killpg(self.process.pid, number)
-
-    def rpc_of_host(self, *command: str) -> str:
-        """The same, for who sees the node's files from outside."""
-        return self.rpc(*(part.replace(str(self.work), "") for part in command))
 
     def kill(self) -> None:
         """Power cut: no process gets a chance to say goodbye."""

@@ -330,9 +330,7 @@ def test_calls_per_second(
     plane: Cluster, caller: Agent, callee: Agent, numbers: tuple[int, ...]
 ) -> None:
     limit(plane, *numbers, by="max_cps")
-    for _ in range(
-        3
-    ):  # on a machine that hung for a moment it took two seconds, of five calls each
+    for _ in range(3):  # a machine that hung for a moment took two seconds, of five calls each
         time.sleep(1.05 - time.time() % 1)  # the beginning of a second
         second = int(time.time())
         results = burst(caller, 20, GAP_S)
