@@ -13,7 +13,7 @@ from cli import interrupt
 from cli.board import wide_console
 from cli.demo.commands import app as demo_app
 from cli.errors import BAD_INPUT, FAILED, INTERRUPTED, CliError
-from lab.errors import LabError
+from host.errors import HostError
 
 console = wide_console()
 errors = Console(stderr=True)
@@ -71,7 +71,7 @@ def main() -> NoReturn:
         _fail(str(error), "", BAD_INPUT)
     except CliError as error:
         _fail(error.message, error.hint, error.status)
-    except LabError as error:
+    except HostError as error:
         _fail(str(error), "", FAILED)
     except interrupt.Interrupted:
         _fail("interrupted", "make demo goes on from here; make demo-down removes it", INTERRUPTED)

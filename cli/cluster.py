@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from cli import kamcmd
 from cli.errors import CliError
+from host.errors import HostError
 from lab.api import Lab, Machine
-from lab.errors import LabError
 from settings import Deployment, Tenant
 from settings.facts import (
     CONSUL_HTTP_PORT,
@@ -190,7 +190,7 @@ class Cluster:
             try:
                 command = ["journalctl", "-b", "-p", "warning", "-n", "1", "-o", "cat"]
                 warning = self.lab.exec(machine, command, timeout=10).stdout.strip()[:300]
-            except (LabError, subprocess.TimeoutExpired) as error:
+            except (HostError, subprocess.TimeoutExpired) as error:
                 warning = str(error)
             yield f"  {machine.instance_id} ({machine.role}): {problem}; {warning}"
 

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from host.errors import HostError
 from image import layers, payload
-from lab.errors import LabError
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
                 print(layer)
         else:
             payload.write_archive(arguments.archive, arguments.rds_ca, print)
-    except (LabError, OSError) as error:
+    except (HostError, OSError) as error:
         print(f"image: {error}", file=sys.stderr)
         return 2
     return 0

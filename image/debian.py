@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from image.cache import build_once, digest
-from lab.command import run
-from lab.names import cache_dir
+from host.caches import build_once, digest
+from host.paths import cache_dir
+from host.run import run
 
 LIMIT: Final = 1800  # seconds
 SUITE: Final = "trixie"

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from image import debian, golang, payload
-from image.cache import build_once, digest, prune
-from lab import tls
-from lab.command import argv, run
-from lab.errors import LabError
-from lab.names import cache_dir, labs_dir
+from host import certificates, golang
+from host.caches import build_once, digest, prune
+from host.errors import HostError
+from host.paths import cache_dir, labs_dir
+from host.run import argv, run
+from image import debian, payload
 
 HERE: Final = Path(__file__).parent
 STAGE_LIMIT: Final = 1800  # seconds
@@ -44,8 +44,8 @@ class Image:
 
 
 def build(progress: Progress) -> Image:
-    """Complete layers, made as far as the cache lacks them. Raises `LabError`."""
-    ca = tls.authority().certificate_file
+    """Complete layers, made as far as the cache lacks them. Raises `HostError`."""
+    ca = certificates.authority().certificate_file
     root = debian.root(progress)
     files = HERE / "files"
     os_layer = _layer(
@@ -142,7 +142,7 @@ def _layer(
                 timeout=STAGE_LIMIT, check=False,
             )  # fmt: skip
             if done.returncode != 0:
-                raise LabError(f"image: {script} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+                raise HostError(f"image: {script} failed:\n{(done.stdout + done.stderr)[-3000:]}")
         finally:
             shutil.rmtree(work, ignore_errors=True)
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from image import golang
-from image.cache import build_once, digest
-from lab.command import argv, run
-from lab.errors import LabError
-from lab.names import cache_dir
+from host import golang
+from host.caches import build_once, digest
+from host.errors import HostError
+from host.paths import cache_dir
+from host.run import argv, run
 
 ROOT: Final = Path(__file__).parent.parent
 REQUIREMENTS: Final = ROOT / "requirements/instance.lock"
@@ -28,7 +28,7 @@ IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 def wheels(progress: Callable[[str], None]) -> Path:
     """Directory with the instances' Python packages, for Debian 13's Python, not for the host's."""
     if not REQUIREMENTS.exists():
-        raise LabError(f"{REQUIREMENTS} is missing", "make lock")
+        raise HostError(f"{REQUIREMENTS} is missing", "make lock")
     arch = platform.machine()
     target = cache_dir() / "wheels" / f"{arch}-{digest([REQUIREMENTS, PYTHON])}"
 

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import machine
+from host.errors import HostError
 from lab.api import Lab
-from lab.errors import LabError
+from lab.machines import machine
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     lab = Lab(arguments.name)
     try:
         return _run(lab, arguments)
-    except LabError as error:
+    except HostError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

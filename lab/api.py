@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from host.errors import HostError
+from host.run import Argument, argv, raise_limits, require_host
 from image import layers
-from lab import cgroups, cloud, hosts, machine, process, sweep, terraform
-from lab.command import Argument, argv, raise_limits, require_host
+from lab import process, sweep
+from lab.aws import cloud
 from lab.daemon import Config, config_file
-from lab.errors import LabError
-from lab.hosts import Host
+from lab.machines import cgroups, hosts, machine
+from lab.machines.hosts import Host
 from lab.names import Names
+from lab.terraform import runner
 from settings import facts
 
 STOP_LIMIT: Final = 60.0  # seconds
@@ -42,7 +45,7 @@ class Machine:
 
 
 class Lab:
-    """The lab called `name`; making this object does nothing yet. Raises `LabError`."""
+    """The lab called `name`; making this object does nothing yet. Raises `HostError`."""
 
     def __init__(self, name: str = "demo", region: str = "eu-central-1") -> None:
         self.names = Names(name)
@@ -86,11 +89,11 @@ class Lab:
 
     def apply(self, stack: str, synth_dir: Path, progress: Progress = silent) -> None:
         """`terraform init` and `apply` of a synthesized stack, inside the cloud."""
-        terraform.Runner(self.names, self._work_dir()).apply(stack, synth_dir, progress)
+        runner.Runner(self.names, self._work_dir()).apply(stack, synth_dir, progress)
 
     def destroy(self, stack: str, synth_dir: Path, progress: Progress = silent) -> None:
         """`terraform destroy` of a synthesized stack."""
-        terraform.Runner(self.names, self._work_dir()).destroy(stack, synth_dir, progress)
+        runner.Runner(self.names, self._work_dir()).destroy(stack, synth_dir, progress)
 
     def client(self, service: str) -> Any:
         """A boto3 client of the lab's AWS API."""
@@ -158,7 +161,7 @@ class Lab:
         identity = instance["InstanceId"]
         try:
             pid: int | None = machine.leader(self.names, identity)
-        except LabError:
+        except HostError:
             pid = None
         return Machine(
             instance_id=identity,
@@ -174,7 +177,7 @@ class Lab:
     def _status(self) -> dict[str, int]:
         status = process.find(self.names)
         if status is None:
-            raise LabError(f"lab {self.names.lab} is not up", f"python -m lab up {self.names.lab}")
+            raise HostError(f"lab {self.names.lab} is not up", f"python -m lab up {self.names.lab}")
         return status
 
     def _end(self, progress: Progress) -> None:

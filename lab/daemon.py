@@ -11,9 +11,11 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import cgroups, cloud, tls
+from host import certificates
+from lab.aws import cloud
+from lab.machines import cgroups
 from lab.names import Names
-from lab.network import CloudNetwork
+from lab.network.networks import CloudNetwork
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,16 @@ def serve(names: Names) -> None:
     config = Config.read(config_file(names))
     cloud.configure_moto(names.state)
 
-    from lab import moto_patches
-    from lab.databases import Databases
+    from lab.aws import endpoints, moto
+    from lab.machines.databases import Databases
     from lab.reconciler import Reconciler
 
-    moto_patches.apply()
+    moto.apply()
     network = CloudNetwork(names)
     network.up()
-    authority = tls.authority()
+    authority = certificates.authority()
     databases = Databases(names, config.database, authority)
-    certificate = authority.issue(names.state / "tls", tls.api_names())
+    certificate = authority.issue(names.state / "tls", endpoints.api_names())
     port = cloud.start(names, certificate, databases.resolve)
     reconciler = Reconciler(names, network, config.instance, databases, boot=config.boot)
     write_status(names, {"pid": os.getpid(), "port": port})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Final
 
-from lab.errors import LabError
+from host.errors import HostError
+from host.paths import labs_dir
 
 # No hyphen: namespaces of lab `a` are found by the prefix `c4-a-`, which must not match lab `a-b`.
 LAB_NAME: Final = re.compile(r"^[a-z][a-z0-9]{0,11}$")
@@ -28,26 +28,15 @@ INTERNET_GATEWAY: Final = INTERNET[1]
 ELASTIC_IPS: Final = IPv4Network("203.0.113.0/24")
 
 
-def cache_dir() -> Path:
-    """What is expensive to make and the same for all labs of this machine."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "c4"
-
-
-def labs_dir() -> Path:
-    """Directory with the state of each lab."""
-    return Path(os.environ.get("C4_LAB_DIR", "/var/tmp/c4-lab"))
-
-
 @dataclass(frozen=True)
 class Names:
-    """All names of the lab called `lab`; raises `LabError` for a bad name."""
+    """All names of the lab called `lab`; raises `HostError` for a bad name."""
 
     lab: str
 
     def __post_init__(self) -> None:
         if not LAB_NAME.match(self.lab):
-            raise LabError(
+            raise HostError(
                 f"lab name {self.lab!r} is not allowed",
                 "use 1 to 12 of a-z and 0-9, beginning with a letter",
             )

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from lab.errors import LabError
+from host.errors import HostError
 from lab.names import Names
 
 START_LIMIT: Final = 120.0  # seconds
@@ -29,7 +29,7 @@ def find(names: Names) -> dict[str, int] | None:
 
 
 def start(names: Names) -> None:
-    """Start the daemon; returns when it serves. Raises `LabError` with the end of its log."""
+    """Start the daemon; returns when it serves. Raises `HostError` with the end of its log."""
     log = names.log_dir / "daemon.log"
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -41,7 +41,7 @@ def start(names: Names) -> None:
     while find(names) is None:
         if process.poll() is not None or time.monotonic() > deadline:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            raise LabError(f"the lab's daemon did not start:\n{tail}", f"see {log}")
+            raise HostError(f"the lab's daemon did not start:\n{tail}", f"see {log}")
         time.sleep(0.05)
 
 

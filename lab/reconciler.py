@@ -11,14 +11,15 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Final
 
-from lab import firewall, views
-from lab.databases import Databases, DatabaseView
-from lab.errors import LabError
-from lab.machine import Machine, MachineSpec, remove
-from lab.moto_patches import groups, refresh_api
+from host.errors import HostError
+from lab.aws import views
+from lab.aws.autoscaling import groups, refresh_api
+from lab.aws.views import InstanceView
+from lab.machines.databases import Databases, DatabaseView
+from lab.machines.machine import Machine, MachineSpec, remove
 from lab.names import ELASTIC_IPS, Names
-from lab.network import CloudNetwork, Leg
-from lab.views import InstanceView
+from lab.network import firewall
+from lab.network.networks import CloudNetwork, Leg
 
 log = logging.getLogger(__name__)
 TICK: Final = 0.5  # seconds
@@ -99,7 +100,7 @@ class Reconciler:
         try:
             machine = Machine(self._names, spec())
             machine.start(self._network)
-        except (LabError, OSError):
+        except (HostError, OSError):
             log.exception("%s: cannot boot, trying again in %.0f s", machine_id, RETRY)
             remove(self._names, machine_id, keep_disk=True)
             self._retry_at[machine_id] = time.monotonic() + RETRY

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from lab import cgroups, machine, netns
+from host import netns
+from lab.machines import cgroups, machine
 from lab.names import Names
 
 

@@ -15,8 +15,8 @@ from cli.demo.deploy import log_file
 from cli.demo.internet import Internet
 from cli.demo.up import call_tenant, up, verdict
 from cli.errors import BAD_INPUT, CliError
+from host.errors import HostError
 from lab.api import Lab, Machine
-from lab.errors import LabError
 from settings.load import deployment_path
 
 DEFAULT_LAB = "demo"
@@ -129,7 +129,7 @@ def logs_command(
 def _lab(name: str) -> Lab:
     try:
         return Lab(name)
-    except LabError as error:
+    except HostError as error:
         raise CliError(str(error), status=BAD_INPUT) from None
 
 

@@ -7,7 +7,7 @@ import hmac
 from dataclasses import dataclass
 
 from lab.api import Lab
-from lab.hosts import Host
+from lab.machines.hosts import Host
 from settings import Tenant
 
 # Carriers

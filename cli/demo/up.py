@@ -32,7 +32,7 @@ def up(
 ) -> bool:
     """Deploy and call. True when every instance is healthy and no call failed.
 
-    Raises `CliError` or `LabError` when it cannot go on.
+    Raises `CliError` or `HostError` when it cannot go on.
     """
     began = time.monotonic()
     cluster = Cluster(lab, deployment)

@@ -29,7 +29,7 @@ from agent.config import Config, Kind, Secrets
 from agent.errors import AgentError
 from agent.facts import Facts
 from agent.quorum import Quorum
-from image import golang
+from host import golang
 from rendering.instance import InstanceContext
 from rendering.templates import render
 from settings.facts import (

@@ -16,7 +16,7 @@ import requests
 from consul.exceptions import ConsulException
 from consul.std import Consul
 
-from image import golang
+from host import golang
 
 MANAGEMENT = "6e1b7a0e-7a3c-4c1e-9d5f-2f1f6a3c9b01"
 START_LIMIT_S = 30.0

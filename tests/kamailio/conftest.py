@@ -20,8 +20,8 @@ def _layers() -> tuple[Path, ...]:
         return (Path(chosen),)
     if os.geteuid() != 0:
         pytest.skip(f"needs root, or {ROOT_VARIABLE} with a Debian 13 tree that has Kamailio")
+    from host.paths import cache_dir
     from image import layers
-    from lab.names import cache_dir
 
     if os.environ.get("CI") != "true" and not list((cache_dir() / "image").glob("os-*")):
         pytest.skip(f"no machine image yet: run `make demo` once, or set {ROOT_VARIABLE}")

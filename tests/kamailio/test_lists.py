@@ -25,7 +25,7 @@ NAMESPACE = own_prefix() + "consul"
 
 def program(name: str) -> str:
     """A binary that the image build made, or one of the PATH."""
-    from lab.names import cache_dir
+    from host.paths import cache_dir
 
     built = sorted((cache_dir() / "bin").glob(f"{name}-[0-9]*/{name}"))
     if found := shutil.which(name):

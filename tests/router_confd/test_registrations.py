@@ -57,8 +57,8 @@ kill %1
 @pytest.fixture(scope="module")
 def layers() -> str:
     """The machine image's file system, as overlayfs names it."""
+    from host.paths import cache_dir
     from image import layers
-    from lab.names import cache_dir
 
     if os.environ.get("CI") != "true" and not list((cache_dir() / "image").glob("os-*")):
         pytest.skip("no machine image yet: run `make demo` once")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.provider import Toolchain, toolchain
+from lab.terraform.provider import Toolchain, toolchain
 from tests.synth.synthesized import Synthesized
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -1,0 +1,17 @@
+"""Where this host keeps what is expensive to make, and the state of labs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """What is expensive to make and the same for all labs of this machine."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "c4"
+
+
+def labs_dir() -> Path:
+    """Directory with the state of each lab."""
+    return Path(os.environ.get("C4_LAB_DIR", "/var/tmp/c4-lab"))

@@ -1,0 +1,90 @@
+"""Running host programs with typed argument lists; failures become `HostError`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from host.errors import HostError
+
+Argument = str | Path
+INOTIFY_LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_INSTANCES: Final = 1024
+
+# program -> Debian package that has it
+PACKAGES = {
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "systemd-nspawn": "systemd-container",
+    "unshare": "util-linux",
+}
+
+
+def argv(args: Iterable[Argument]) -> list[str]:
+    return [os.fspath(a) for a in args]
+
+
+def run(
+    args: Sequence[Argument],
+    *,
+    input: str | None = None,
+    check: bool = True,
+    timeout: float | None = 60,
+    hint: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end with captured output.
+
+    Raises `HostError` when the program is missing, takes longer than `timeout` seconds, or (with
+    `check`) exits with another status than 0.
+    """
+    command = argv(args)
+    try:
+        done = subprocess.run(
+            command,
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    except FileNotFoundError:
+        package = PACKAGES.get(command[0], command[0])
+        raise HostError(f"program {command[0]!r} not found", f"apt-get install {package}") from None
+    except subprocess.TimeoutExpired:
+        raise HostError(f"no end after {timeout} s: {' '.join(command)}", hint) from None
+    if check and done.returncode != 0:
+        text = (done.stderr or done.stdout).strip()[-2000:]
+        raise HostError(f"exit status {done.returncode}: {' '.join(command)}\n{text}", hint)
+    return done
+
+
+def require_host() -> None:
+    """Raise `HostError` unless this user and host can run machines."""
+    if os.geteuid() != 0:
+        raise HostError("the local cloud needs root (namespaces, mounts)", "run it with sudo")
+    missing = [name for name in PACKAGES if shutil.which(name) is None]
+    if missing:
+        packages = sorted({PACKAGES[name] for name in missing})
+        raise HostError(
+            f"missing programs: {', '.join(missing)}", f"apt-get install {' '.join(packages)}"
+        )
+
+
+def raise_limits(progress: Callable[[str], None]) -> None:
+    """Raise the host's limit of inotify instances when a dozen machines would exceed it.
+
+    The distributions' default is 128 for each user, and every machine's systemd needs some. This is
+    the one setting of the host that the lab changes; it lasts until the next boot.
+    """
+    try:
+        if int(INOTIFY_LIMIT.read_text()) < INOTIFY_INSTANCES:
+            progress(f"setting fs.inotify.max_user_instances to {INOTIFY_INSTANCES}")
+            INOTIFY_LIMIT.write_text(str(INOTIFY_INSTANCES))
+    except OSError as error:
+        progress(f"cannot raise fs.inotify.max_user_instances: {error}")

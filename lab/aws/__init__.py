@@ -1,0 +1,1 @@
+"""The AWS side of the local cloud: moto, and the services that it lacks."""

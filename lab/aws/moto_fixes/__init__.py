@@ -1,0 +1,1 @@
+"""Mends of moto; each module is one difference from AWS."""

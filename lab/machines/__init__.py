@@ -1,0 +1,1 @@
+"""Machines of the local cloud: instances, databases, hosts of the internet side."""

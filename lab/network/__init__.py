@@ -1,0 +1,1 @@
+"""Networks of the local cloud, and the security groups that filter them."""

@@ -1,0 +1,1 @@
+"""Terraform and the AWS provider, run against the local cloud."""

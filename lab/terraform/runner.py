@@ -1,0 +1,160 @@
+"""Terraform on the local cloud: the real program with the real AWS provider.
+
+It runs inside the cloud namespace, where the names of AWS lead to moto, with the lab's CA. So the
+stacks need no endpoint settings.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from host import certificates
+from host.errors import HostError
+from lab.machines import cgroups
+from lab.names import Names
+from lab.terraform.provider import Toolchain, toolchain
+
+Progress = Callable[[str], None]
+APPLY_LIMIT: Final = 1800  # seconds
+STACK_FILE: Final = "cdk.tf.json"
+
+
+class Runner:
+    """Runs the stacks of one lab; each has its working directory, and its state, in `work_dir`."""
+
+    def __init__(self, names: Names, work_dir: Path) -> None:
+        self._names = names
+        self._work_dir = work_dir
+
+    def apply(self, stack: str, synth_dir: Path, progress: Progress) -> None:
+        """Raises `HostError` with Terraform's own messages."""
+        directory, tools = self._prepare(stack, synth_dir, progress)
+        self._terraform(
+            tools, directory, ["apply", "-auto-approve", "-input=false", "-json"], progress
+        )
+
+    def plan_is_empty(self, stack: str, synth_dir: Path, progress: Progress) -> bool:
+        """True when another apply would change nothing."""
+        directory, tools = self._prepare(stack, synth_dir, progress)
+        arguments = ["plan", "-detailed-exitcode", "-input=false", "-json"]
+        return self._terraform(tools, directory, arguments, progress, also=2) == 0
+
+    def destroy(self, stack: str, synth_dir: Path, progress: Progress) -> None:
+        directory, tools = self._prepare(stack, synth_dir, progress)
+        self._terraform(
+            tools, directory, ["destroy", "-auto-approve", "-input=false", "-json"], progress
+        )
+
+    def _prepare(self, stack: str, synth_dir: Path, progress: Progress) -> tuple[Path, Toolchain]:
+        source = synth_dir / "stacks" / stack / STACK_FILE
+        if not source.is_file():
+            known = sorted(p.parent.name for p in synth_dir.glob(f"stacks/*/{STACK_FILE}"))
+            raise HostError(
+                f"{source} does not exist; synthesized stacks: {', '.join(known) or 'none'}",
+                "cdktf synth",
+            )
+        directory = self._work_dir / stack
+        directory.mkdir(parents=True, exist_ok=True)
+        document = json.loads(source.read_text())
+        (directory / STACK_FILE).write_text(json.dumps(localized(document, self._work_dir)))
+        tools = toolchain(directory, progress)
+        self._terraform(
+            tools,
+            directory,
+            ["init", "-input=false", "-no-color", "-reconfigure"],
+            progress,
+            inside=False,
+        )
+        return directory, tools
+
+    def _terraform(
+        self, tools: Toolchain, directory: Path, arguments: Sequence[str], progress: Progress,
+        also: int = 0, inside: bool = True,
+    ) -> int:  # fmt: skip
+        command = [str(tools.program), *arguments]
+        if inside:
+            command = ["ip", "netns", "exec", self._names.cloud_ns, *command]
+            command = cgroups.command_in(command, *self._names.guests)
+        log_file = self._work_dir / f"{directory.name}-{arguments[0]}.log"
+        errors: list[str] = []
+        with log_file.open("w") as log, subprocess.Popen(
+            command, cwd=directory, env=self._environment(tools, inside), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    log.write(line)
+                    _report(line, directory.name, progress, errors)
+            except BaseException:  # Ctrl-C, or an error of `progress`: Terraform ends as well
+                process.send_signal(signal.SIGINT)
+                raise
+        if process.returncode not in (0, also):
+            text = "\n".join(errors) or log_file.read_text()[-3000:]
+            raise HostError(f"terraform {arguments[0]} of stack {directory.name} failed:\n{text}",
+                           f"the whole output is in {log_file}")  # fmt: skip
+        return process.returncode
+
+    def _environment(self, tools: Toolchain, inside: bool) -> dict[str, str]:
+        kept = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
+        env = {
+            k: v for k, v in os.environ.items() if k in kept or not k.startswith(("AWS_", "TF_"))
+        }
+        env |= {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"} | tools.environment
+        if inside:
+            ca = str(certificates.authority().certificate_file)
+            env |= {
+                "AWS_CA_BUNDLE": ca,
+                "SSL_CERT_FILE": ca,
+                "AWS_ACCESS_KEY_ID": "lab",
+                "AWS_SECRET_ACCESS_KEY": "lab",
+                "AWS_MAX_ATTEMPTS": "3",
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }
+        return env
+
+
+def localized(document: dict[str, Any], work_dir: Path) -> dict[str, Any]:
+    """The stack with its state kept in the lab, wherever the deployment keeps it.
+
+    The states of other stacks that it reads are the lab's as well.
+    """
+    result: dict[str, Any] = json.loads(json.dumps(document))
+    terraform = result.setdefault("terraform", {})
+    (config,) = terraform.get("backend", {"local": {}}).values()
+    terraform["backend"] = {"local": {"path": str(work_dir / state_name(config))}}
+    for reads in result.get("data", {}).get("terraform_remote_state", {}).values():
+        reads["config"] = {"path": str(work_dir / state_name(reads["config"]))}
+        reads["backend"] = "local"
+    for provider in result.get("provider", {}).get("aws", []):
+        # With the default a wrong certificate is retried for nine minutes.
+        provider["max_retries"] = 3
+    return result
+
+
+def state_name(config: Mapping[str, Any]) -> str:
+    """File name of a state in the lab, from its `path` (local) or `key` (S3) elsewhere."""
+    if "key" in config:
+        return str(config["key"]).replace("/", "_")
+    return Path(config.get("path", "terraform.tfstate")).name
+
+
+def _report(line: str, stack: str, progress: Progress, errors: list[str]) -> None:
+    """Show what Terraform's machine-readable line says, and keep its errors."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return
+    kind = event.get("type")
+    if kind == "apply_complete" or kind == "change_summary":
+        progress(f"{stack}: {event['@message']}")
+    elif kind == "diagnostic" and event["diagnostic"]["severity"] == "error":
+        diagnostic = event["diagnostic"]
+        parts = [diagnostic.get(key, "") for key in ("address", "summary", "detail")]
+        errors.append(" ".join(part for part in parts if part))

@@ -1,0 +1,83 @@
+"""Things made once: whole or not at all, named by what went into them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from host.caches import build_once, digest, prune
+from image import layers
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("C4_LAB_DIR", str(tmp_path / "labs"))
+    return tmp_path / "cache"
+
+
+def test_interrupted_build_leaves_no_target_and_is_started_anew(tmp_path: Path) -> None:
+    target = tmp_path / "made"
+
+    def broken(part: Path) -> None:
+        (part / "half").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_once(target, broken)
+    assert not target.exists()
+    assert build_once(target, lambda part: (part / "whole").touch())
+    assert [p.name for p in target.iterdir()] == ["whole"]
+    assert not build_once(target, broken)
+
+
+def test_digest_follows_content_names_and_modes(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    file = folder / "a"
+    file.write_text("1")
+    seen = {digest([folder])}
+    file.write_text("2")
+    seen.add(digest([folder]))
+    file.rename(folder / "b")
+    seen.add(digest([folder]))
+    (folder / "b").chmod(0o755)
+    seen.add(digest([folder]))
+    assert len(seen) == 4
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__/b.pyc").touch()
+    assert digest([folder]) in seen
+
+
+def test_prune_keeps_the_newest_and_those_in_use(tmp_path: Path) -> None:
+    for age in range(6):
+        entry = tmp_path / f"app-{age}"
+        entry.mkdir()
+        os.utime(entry, (1_000_000 - age, 1_000_000 - age))
+    prune(tmp_path, "app-", keep={tmp_path / "app-5"}, most=2)
+    assert sorted(p.name for p in tmp_path.glob("app-*")) == ["app-0", "app-1", "app-5"]
+
+
+def test_prune_keeps_what_another_checkout_uses(tmp_path: Path) -> None:
+    for name in ("app-a", "app-b", "app-c"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1_000_000, 1_000_000))
+    assert not build_once(tmp_path / "app-b", lambda part: None)
+    prune(tmp_path, "app-", keep=(), most=0)
+    assert [p.name for p in tmp_path.glob("app-*")] == ["app-b"]
+
+
+def test_layers_of_every_lab_are_in_use(tmp_path: Path) -> None:
+    for lab in ("demo", "test"):
+        config = tmp_path / "labs" / lab / "config.json"
+        config.parent.mkdir(parents=True)
+        config.write_text(json.dumps({"instance": [f"/x/{lab}"], "database": [], "boot": True}))
+    assert layers._in_use() == {Path("/x/demo"), Path("/x/test")}
+
+
+def test_stage_of_the_provisioning_script_is_found_by_its_function() -> None:
+    assert "apt-get install" in layers._function("os_stage")
+    assert "apt-get install" not in layers._function("app_stage")
