@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent import aws, log, secrets
 from agent.local_consul import one_line
-from settings import facts
-from settings.facts import Tier
+from common import names, topology
+from common.topology import Tier
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -31,25 +31,25 @@ def tier_rules(tenant: str, tier: Tier) -> Rules:
     """Write the tier's own nodes and service, read the tenant's and the servers; nothing else
     exists. Routers tell in the tenant's keys what SBCs read there.
     """
-    own = facts.node_prefix(tenant, tier)
-    services = {facts.service_name(tenant, t): WRITE if t is tier else READ for t in Tier}
+    own = names.node_prefix(tenant, tier)
+    services = {names.service_name(tenant, t): WRITE if t is tier else READ for t in Tier}
     rules: Rules = {
         "node_prefix": {
             own: WRITE,
-            facts.node_prefix(tenant): READ,
-            facts.node_prefix(facts.CONSUL_SERVER): READ,
+            names.node_prefix(tenant): READ,
+            names.node_prefix(topology.CONSUL_SERVER): READ,
         },
         "agent_prefix": {own: WRITE},
-        "service": services | {facts.CONSUL_SERVER: READ},
+        "service": services | {topology.CONSUL_SERVER: READ},
     }
     if tier.runs_kamailio:
-        rules["key_prefix"] = {facts.key_prefix(tenant): WRITE if tier is Tier.ROUTER else READ}
+        rules["key_prefix"] = {names.key_prefix(tenant): WRITE if tier is Tier.ROUTER else READ}
     return rules
 
 
 def policy_name(tenant: str, tier: Tier) -> str:
     """Name of a tier's policy: `tenant-acme-sbc`."""
-    return f"tenant-{facts.service_name(tenant, tier)}"
+    return f"tenant-{names.service_name(tenant, tier)}"
 
 
 def _owner(policy: str) -> tuple[str, Tier] | None:
@@ -102,12 +102,12 @@ class AccessControl:
         for name in self._secrets():
             tenant = name.split("/")[2]
             for tier in Tier:
-                if name == facts.token_secret(self._deployment, tenant, tier):
+                if name == names.token_secret(self._deployment, tenant, tier):
                     yield name, tenant, tier
 
     def _secrets(self) -> Iterator[str]:
         """Names of the deployment's secrets."""
-        prefix = facts.secret_name(self._deployment, "")
+        prefix = names.secret_name(self._deployment, "")
         more: dict[str, Any] = {}
         while True:
             with aws.one_line("list of secrets"):
@@ -147,7 +147,7 @@ class AccessControl:
     def _has_secret(self, tenant: str, tier: Tier) -> bool:
         """Asked for itself: to remove the token of a tier that lives would end its calls."""
         try:
-            secrets.read(self._client, facts.token_secret(self._deployment, tenant, tier))
+            secrets.read(self._client, names.token_secret(self._deployment, tenant, tier))
         except (secrets.NoValue, secrets.Deleted):
             return False
         return True

@@ -16,13 +16,14 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from agent import kamcmd, paths, probes
+from agent import kamcmd, probes
 from agent.config import Config, Kind
 from agent.errors import AgentError
-from agent.facts import NODE_ID_STEP, Facts
+from agent.facts import Facts
 from agent.kamcmd import RpcFailed
 from agent.probes import ProbeFailed
-from settings.facts import RINGING_LIMIT_S, RINGING_MARGIN_S
+from common import paths
+from common.kamailio import NODE_ID_STEP, RINGING_LIMIT_S, RINGING_MARGIN_S
 
 DUMP = paths.DIALOGS / "dialogs.json"  # one JSON object per line
 Rpc = Callable[..., str]

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import kamcmd, log, paths
+from agent import kamcmd, log
 from agent.errors import AgentError
 from agent.kamcmd import RpcFailed
 from agent.lists import LISTS, ListRefused, entries
 from agent.write import write, write_newer
 from agent.young import catalogue_is_young
+from common import paths
 
 ATTEMPTS = 4
 PAUSE_S = 0.3

@@ -6,12 +6,13 @@ import json
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from agent import aws, confd, consul_secrets, eip, facts, log, paths, pool, sbc_tls
+from agent import aws, confd, consul_secrets, eip, facts, log, pool, sbc_tls
 from agent.config import Config, Kind
 from agent.errors import AgentError
 from agent.facts import Facts
 from agent.retry import until_done
 from agent.write import write
+from common import paths
 
 
 def boot(config: Config) -> None:

@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agent import log, paths
+from agent import log
 from agent.errors import AgentError
+from common import paths
 
 if TYPE_CHECKING:
     from agent.config import Config

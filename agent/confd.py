@@ -8,11 +8,12 @@ import os
 import secrets as random_secrets
 from typing import TYPE_CHECKING, Any
 
-from agent import aws, paths, secrets
+from agent import aws, secrets
 from agent.config import Config, Database
 from agent.errors import AgentError
 from agent.facts import Facts
 from agent.write import write
+from common import paths
 
 if TYPE_CHECKING:
     from mypy_boto3_rds.type_defs import DBInstanceTypeDef

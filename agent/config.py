@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent import paths
 from agent.errors import AgentError
+from common import paths
 
 
 class Model(BaseModel):

@@ -13,11 +13,12 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from agent import aws, paths, secrets
+from agent import aws, secrets
 from agent.config import Config, Kind
 from agent.errors import AgentError
 from agent.facts import Facts
 from agent.write import write
+from common import paths
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

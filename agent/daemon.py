@@ -16,7 +16,6 @@ from agent import (
     kamcmd,
     log,
     metrics,
-    paths,
     plane,
     pool,
     relays,
@@ -35,7 +34,8 @@ from agent.registrations import Registrations
 from agent.remains import Remains
 from agent.selfcheck import SelfCheck
 from agent.sources import Sources
-from settings.facts import TAG_TENANT, sources_key
+from common import paths
+from common.names import TAG_TENANT, sources_key
 
 if TYPE_CHECKING:
     from agent.quorum import Quorum

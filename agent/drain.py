@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from agent import log, paths
+from agent import log
 from agent.errors import AgentError
 from agent.write import write
+from common import paths
 
 SETTLE_S = 3.0  # lists reload, requests in progress end
 POLL_S = 2.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent import aws, log
 from agent.errors import AgentError
-from settings.facts import TAG_HELD
+from common.names import TAG_HELD
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

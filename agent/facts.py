@@ -8,11 +8,10 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from agent import paths
 from agent.config import Model
 from agent.errors import AgentError
-
-NODE_ID_STEP = 65_536  # h_id_step of Kamailio's dialogs
+from common import paths
+from common.kamailio import NODE_ID_STEP
 
 
 class Facts(Model):

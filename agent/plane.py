@@ -11,8 +11,8 @@ import requests
 
 from agent.errors import AgentError
 from agent.local_consul import LocalConsul
-from settings import facts
-from settings.facts import Tier
+from common import names
+from common.topology import Tier
 
 TIMEOUT_S = 2.0
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def of(consul: LocalConsul, tags: Mapping[str, str]) -> Plane:
     """Instances that pass their checks, of the tenant in the tags. Raises `AgentError`."""
 
     def instances(tier: Tier) -> list[dict[str, Any]]:
-        return consul.instances(facts.service_name(tags[facts.TAG_TENANT], tier))
+        return consul.instances(names.service_name(tags[names.TAG_TENANT], tier))
 
     confds = [f"http://{i['Address']}:{i['Port']}" for i in instances(Tier.CONFD)]
     random.shuffle(confds)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
-from agent import aws, eip, paths
+from agent import aws, eip
 from agent.config import Config
 from agent.errors import AgentError
 from agent.write import write_newer
+from common import paths
 
 TABLE = "domain"  # of Kamailio's domain module, db_text
 RELOAD = "domain.reload"

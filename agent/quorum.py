@@ -18,11 +18,12 @@ from uuid import UUID
 
 from consul.callback import CB
 
-from agent import log, paths
+from agent import log
 from agent.instances import instances
 from agent.local_consul import one_line
 from agent.members import alive
 from agent.write import write
+from common import paths
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agent import kamcmd, log, paths
+from agent import kamcmd, log
 from agent.errors import AgentError
 from agent.kamcmd import RpcFailed
 from agent.plane import Plane, ask, highest
 from agent.write import write_newer
-from settings import facts
+from common import paths, ports
 
 TABLE = "uacreg"
 PATH = "/1.0/kamailio/dbtext/uacreg"
@@ -71,9 +71,9 @@ def own_share(table: Table, own: str, plane: Plane) -> Table:
         public = highest(trunk, (sbc.public for sbc in plane.sbcs))
         sbc = next(sbc for sbc in plane.sbcs if sbc.public == public)
         fields = list(row)
-        fields[proxy] = _escape(f"sip:{sbc.private}:{facts.SIP_INTERNAL_PORT}")
+        fields[proxy] = _escape(f"sip:{sbc.private}:{ports.SIP_INTERNAL.number}")
         fields[contact] = _escape(
-            f"{sbc.public}:{facts.SIP_PORT};registrar={registrar['host']}{registrar['parameters']}"
+            f"{sbc.public}:{ports.SIP.number};registrar={registrar['host']}{registrar['parameters']}"
         )
         rows[trunk] = tuple(fields)
     return Table(table.head, rows)

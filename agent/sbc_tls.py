@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent import aws, paths, secrets
+from agent import aws, secrets
 from agent.config import Config
 from agent.errors import AgentError
 from agent.facts import Facts
 from agent.write import write
+from common import paths
 
 CERTIFICATE = "tls.pem"
 KEY = "tls-key.pem"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agent import aws, members, paths
+from agent import aws, members
 from agent.errors import AgentError
 from agent.local_consul import one_line
-from settings.facts import TAG_DEPLOYMENT
+from common import paths
+from common.names import TAG_DEPLOYMENT
 
 if TYPE_CHECKING:
     from agent.config import Config

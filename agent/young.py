@@ -12,7 +12,7 @@ import datetime
 import http.client
 import json
 
-from agent import paths
+from common import paths
 
 YOUNG = datetime.timedelta(seconds=60)  # an agent repeats a failed registration after 15 to 30 s
 TIMEOUT_S = 1.0

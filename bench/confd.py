@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
-from settings.facts import CONFD_API_PORT
+from common import ports
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster
 from tests.kamailio.netns import run
 from tests.router_confd.instance import ROOT, Instance, Site, free_port
@@ -67,7 +67,7 @@ def real_confd(plane: Cluster, numbers: int) -> Iterator[Service]:
             place = Instance(postgres, directory / name, DATABASE)
             environment = place.environment | {
                 "C4_CONFD_KAMAILIO_LISTEN": f"{stub.address}:{stub.port}",
-                "C4_CONFD_API_LISTEN": f"{stub.address}:{CONFD_API_PORT}",
+                "C4_CONFD_API_LISTEN": f"{stub.address}:{ports.ROUTER_CONFD_API.number}",
             }
             with place.log.open("ab") as log:
                 process = subprocess.Popen(

@@ -14,16 +14,12 @@ from dataclasses import dataclass
 
 from cli import kamcmd
 from cli.errors import CliError
+from common import ports
+from common.names import service_name
+from common.topology import CONSUL_SERVER, Tier
 from host.errors import HostError
 from lab.api import Lab, Machine
 from settings import Deployment, Tenant
-from settings.facts import (
-    CONSUL_HTTP_PORT,
-    CONSUL_SERVER,
-    RTPENGINE_HTTP_PORT,
-    Tier,
-    service_name,
-)
 
 POLL_S = 0.5
 REFRESHING = {"Pending", "InProgress", "Cancelling", "RollbackInProgress"}
@@ -138,7 +134,7 @@ class Cluster:
     def health(self) -> Health:
         """What Consul says now; all services empty while no server answers."""
         wanted = self.wanted()
-        base = f"http://127.0.0.1:{CONSUL_HTTP_PORT}/v1/health/service/"
+        base = f"http://127.0.0.1:{ports.CONSUL_HTTP.number}/v1/health/service/"
         command = ["curl", "--silent", "--fail", "--max-time", "2", *(base + s for s in wanted)]
         existing = {machine.private_ip for machine in self.lab.machines()}
         for server in self.machines(None, CONSUL_SERVER):
@@ -223,7 +219,7 @@ class Cluster:
     # --- rtpengine -----------------------------------------------------------------------
     def relayed_packets(self, machine: Machine) -> int:
         """RTP packets that a machine's rtpengine has relayed since it started."""
-        url = f"http://{machine.private_ip}:{RTPENGINE_HTTP_PORT}/metrics"
+        url = f"http://{machine.private_ip}:{ports.RTPENGINE_HTTP.number}/metrics"
         text = self.run(machine, "curl", "--silent", "--fail", "--max-time", "5", url)
         return sum(int(float(count)) for count in _PACKETS.findall(text))
 

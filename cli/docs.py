@@ -19,11 +19,10 @@ from pydantic_core import PydanticUndefined
 
 import settings
 from cli import faults
-from settings import facts
+from common import ports, topology
 from settings.load import ROOT
 
 MADE_BY = "<!-- Made by `make docs`; do not edit. -->"
-_PORT = re.compile(r"^(\w+_PORT(?:_MIN|_MAX)?): Final = (\d+)(?:[ \t]+# (.*))?$", re.MULTILINE)
 
 
 def write(*, check: bool = False, root: Path = ROOT) -> list[str]:
@@ -187,19 +186,21 @@ def _default(info: FieldInfo) -> str:
 
 # --- ports -------------------------------------------------------------------------------------
 def ports_page() -> str:
-    """Table of every port, from the names and comments of `settings/facts.py`."""
-    source = Path(facts.__file__).read_text(encoding="utf-8")
+    """Table of every port of `common.ports`."""
     lines = [
         "# Ports",
         MADE_BY,
         "",
-        "The same for every deployment; `settings/facts.py` is their one home. Security groups",
+        "The same for every deployment; `common/ports.py` is their one home. Security groups",
         "open exactly these between the tiers that use them.",
         "",
-        "| name | port | use |",
-        "| --- | --- | --- |",
+        "| name | port | protocols | use |",
+        "| --- | --- | --- | --- |",
     ]
-    lines += [f"| `{name}` | {port} | {use} |" for name, port, use in _PORT.findall(source)]
+    lines += [
+        f"| `{name}` | {port} | {', '.join(p.upper() for p in port.protocols)} | {port.use} |"
+        for name, port in ports.ALL.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -251,10 +252,10 @@ def picture(deployment: settings.Deployment) -> str:
         name = tenant.name
         lines.append(f'    subgraph {name}["tenant {name}"]')
         labels = {
-            facts.Tier.SBC: "SBC: Kamailio",
-            facts.Tier.ROUTER: "router: Kamailio",
-            facts.Tier.RTP: "RTP: rtpengine",
-            facts.Tier.CONFD: "router-confd: FastAPI",
+            topology.Tier.SBC: "SBC: Kamailio",
+            topology.Tier.ROUTER: "router: Kamailio",
+            topology.Tier.RTP: "RTP: rtpengine",
+            topology.Tier.CONFD: "router-confd: FastAPI",
         }
         for tier, label in labels.items():
             size = tenant.size(tier)
@@ -266,17 +267,16 @@ def picture(deployment: settings.Deployment) -> str:
         lines += [f'      {name}_db[("PostgreSQL, RDS<br/>data segment")]', "    end"]
         node = f"{name}_"
         lines += [
-            f'    {node}sbc -->|"SIP, UDP {facts.SIP_INTERNAL_PORT}"| {node}router',
-            f'    {node}router -->|"HTTP {facts.CONFD_KAMAILIO_PORT}"| {node}confd',
-            f'    {node}router -->|"NG control, UDP {facts.RTPENGINE_NG_PORT}"| {node}rtp',
-            f'    {node}confd -->|"TLS {facts.POSTGRES_PORT}"| {node}db',
+            f'    {node}sbc -->|"SIP, UDP {ports.SIP_INTERNAL.number}"| {node}router',
+            f'    {node}router -->|"HTTP {ports.ROUTER_CONFD_INTERNAL.number}"| {node}confd',
+            f'    {node}router -->|"NG control, UDP {ports.RTPENGINE_NG.number}"| {node}rtp',
+            f'    {node}confd -->|"TLS {ports.POSTGRES.number}"| {node}db',
         ]
     lines.append("  end")
     for tenant in deployment.tenants:
         lines += [
-            f'  carrier <-->|"SIP {facts.SIP_PORT}, SIPS {facts.SIPS_PORT}"| {tenant.name}_sbc',
-            f'  carrier <-->|"RTP, UDP {facts.RTP_PORT_MIN} to {facts.RTP_PORT_MAX}"| '
-            f"{tenant.name}_rtp",
+            f'  carrier <-->|"SIP {ports.SIP.number}, SIPS {ports.SIPS.number}"| {tenant.name}_sbc',
+            f'  carrier <-->|"RTP, UDP {ports.RTP.first} to {ports.RTP.last}"| {tenant.name}_rtp',
             f"  consul -.-|every instance runs an agent| {tenant.name}",
         ]
     return "\n".join([*lines, "```"])

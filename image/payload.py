@@ -21,7 +21,7 @@ REQUIREMENTS: Final = ROOT / "requirements/instance.lock"
 PYTHON: Final = "3.13"  # Debian 13's
 PROGRAMS: Final = ("consul", "consul-template")
 # Packages of ours that run on an instance.
-CODE: Final = ("agent", "router_confd", "settings")
+CODE: Final = ("common", "agent", "router_confd")
 IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 

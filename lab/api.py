@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from common import names
 from host.errors import HostError
 from host.run import Argument, argv, raise_limits, require_host
 from image import layers
@@ -20,7 +21,6 @@ from lab.machines import cgroups, hosts, machine
 from lab.machines.hosts import Host
 from lab.names import Names
 from lab.terraform import runner
-from settings import facts
 
 STOP_LIMIT: Final = 60.0  # seconds
 Progress = Callable[[str], None]
@@ -168,8 +168,8 @@ class Lab:
             private_ip=instance["PrivateIpAddress"],
             public_ip=instance.get("PublicIpAddress"),
             zone=instance["Placement"]["AvailabilityZone"],
-            tenant=tags.get(facts.TAG_TENANT),
-            role=tags.get(facts.TAG_ROLE),
+            tenant=tags.get(names.TAG_TENANT),
+            role=tags.get(names.TAG_ROLE),
             state="running" if pid and machine.boot_finished(self.names, identity) else "booting",
             pid=pid,
         )

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from settings import facts
-from settings.facts import Segment, Tier
+from common import cdr, kamailio, names, ports
+from common.topology import Segment, Tier
 from settings.models import Deployment, DispatchAlgorithm, KamailioSize, Limits, Sip, Tenant
 
-# Every node numbers its dialogs from its own start; the step leaves room for every address of a
-# VPC (/16, the largest that AWS allows).
-NODE_ID_STEP = 65_536
 LOOKUP_TRIES = 3
 JOIN_S = 12  # two rounds of the agents of both sides, 5 s each
 # With two, at 5 % of packets lost, one command in a hundred found its rtpengine "dead" for seconds.
@@ -51,18 +48,18 @@ def _default_limits(limits: Limits) -> tuple[tuple[str, int | None, int | None],
 class SipPorts:
     """Ports on which Kamailio listens."""
 
-    sip: int = facts.SIP_PORT
-    sips: int = facts.SIPS_PORT
-    internal: int = facts.SIP_INTERNAL_PORT
-    dmq: int = facts.DMQ_PORT
-    http: int = facts.KAMAILIO_HTTP_PORT
+    sip: int = ports.SIP.number
+    sips: int = ports.SIPS.number
+    internal: int = ports.SIP_INTERNAL.number
+    dmq: int = ports.DMQ.number
+    http: int = ports.KAMAILIO_HTTP.number
 
 
 @dataclass(frozen=True)
 class Records:
     """How call records reach router-confd."""
 
-    text: int = facts.RECORD_TEXT
+    text: int = cdr.TEXT_LENGTH
     queued: int = 10_000
     list_bytes: int = 30_000  # of one request, and one record (3 KiB) more; router-confd takes 64
     interval_s: int = 2  # between rounds of sending again
@@ -136,7 +133,7 @@ class KamailioContext:
             tier=tier.value,
             title=TITLES[tier],
             tenant=tenant.name,
-            name=facts.record_route_name(tenant.name, tier),
+            name=names.record_route_name(tenant.name, tier),
             ports=SipPorts(),
             sip=tenant.sip,
             ringing_end_s=tenant.sip.ringing_end_s,
@@ -153,13 +150,13 @@ class KamailioContext:
             media_try_ms=tenant.sip.media_timeout_ms // MEDIA_TRIES,
             own_network=networks[tier.segment],
             sbc_network=networks[Tier.SBC.segment],
-            set_new=facts.DISPATCHER_SET_NEW,
-            set_all=facts.DISPATCHER_SET_ALL,
-            set_last=facts.DISPATCHER_SET_LAST,
-            set_moved=facts.RTPENGINE_SET_MOVED,
+            set_new=kamailio.DISPATCHER_SET_NEW,
+            set_all=kamailio.DISPATCHER_SET_ALL,
+            set_last=kamailio.DISPATCHER_SET_LAST,
+            set_moved=kamailio.RTPENGINE_SET_MOVED,
             algorithm=tenant.sip.dispatch.kamailio_id,
             call_load=tenant.sip.dispatch is DispatchAlgorithm.CALL_LOAD,
-            node_id_step=NODE_ID_STEP,
+            node_id_step=kamailio.NODE_ID_STEP,
             ciphers=TLS_CIPHERS,
             authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
             most_routers=tenant.router.max,
@@ -171,10 +168,10 @@ class KamailioContext:
             handed_over=HANDED_OVER,
             records=Records(),
             default_limits=_default_limits(tenant.limits),
-            service=facts.service_name(tenant.name, tier),
-            router_service=facts.service_name(tenant.name, Tier.ROUTER),
-            rtp_service=facts.service_name(tenant.name, Tier.RTP),
-            confd_service=facts.service_name(tenant.name, Tier.CONFD),
-            confd_port=facts.CONFD_KAMAILIO_PORT,
-            sources_key=facts.sources_key(tenant.name),
+            service=names.service_name(tenant.name, tier),
+            router_service=names.service_name(tenant.name, Tier.ROUTER),
+            rtp_service=names.service_name(tenant.name, Tier.RTP),
+            confd_service=names.service_name(tenant.name, Tier.CONFD),
+            confd_port=ports.ROUTER_CONFD_INTERNAL.number,
+            sources_key=names.sources_key(tenant.name),
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.config import Config, Database, Kind, Ports, Secrets
-from settings import facts
-from settings.facts import Tier
+from common import names, ports, topology
+from common.topology import Tier
 from settings.models import CallTierSize, Deployment, KamailioSize, Tenant
 
 CONFD_DRAIN_S = 30  # router-confd has no calls, only requests in progress
@@ -47,17 +47,17 @@ class InstanceContext:
             region=deployment.region,
             role=tier.value,
             tenant=tenant.name,
-            service=facts.service_name(tenant.name, tier),
+            service=names.service_name(tenant.name, tier),
             service_port=_SERVICE_PORT[tier],
             check_path=_CHECK_PATH[tier],
             consul_servers=deployment.consul.servers,
-            join_tag=facts.TAG_CONSUL,
-            node_prefix=facts.node_prefix(tenant.name, tier),
-            ports=ports(),
-            agent_port=facts.AGENT_METRICS_PORT,
-            serf_port=facts.CONSUL_SERF_PORT,
-            rpc_port=facts.CONSUL_RPC_PORT,
-            dns_port=facts.CONSUL_DNS_PORT,
+            join_tag=names.TAG_CONSUL,
+            node_prefix=names.node_prefix(tenant.name, tier),
+            ports=agent_ports(),
+            agent_port=ports.AGENT_HEALTH.number,
+            serf_port=ports.CONSUL_SERF.number,
+            rpc_port=ports.CONSUL_RPC.number,
+            dns_port=ports.CONSUL_DNS.number,
             lists=lists,
             shared_memory_mb=size.shared_memory_mb if isinstance(size, KamailioSize) else 0,
             ringing_end_s=tenant.sip.ringing_end_s,
@@ -69,19 +69,19 @@ class InstanceContext:
         return cls(
             deployment=deployment.deployment,
             region=deployment.region,
-            role=facts.CONSUL_SERVER,
+            role=topology.CONSUL_SERVER,
             tenant="",
             service="",
             service_port=0,
             check_path="",
             consul_servers=deployment.consul.servers,
-            join_tag=facts.TAG_CONSUL,
-            node_prefix=facts.node_prefix(facts.CONSUL_SERVER),
-            ports=ports(),
-            agent_port=facts.AGENT_METRICS_PORT,
-            serf_port=facts.CONSUL_SERF_PORT,
-            rpc_port=facts.CONSUL_RPC_PORT,
-            dns_port=facts.CONSUL_DNS_PORT,
+            join_tag=names.TAG_CONSUL,
+            node_prefix=names.node_prefix(topology.CONSUL_SERVER),
+            ports=agent_ports(),
+            agent_port=ports.AGENT_HEALTH.number,
+            serf_port=ports.CONSUL_SERF.number,
+            rpc_port=ports.CONSUL_RPC.number,
+            dns_port=ports.CONSUL_DNS.number,
             lists=(),
             shared_memory_mb=0,
             ringing_end_s=0,
@@ -89,10 +89,10 @@ class InstanceContext:
 
 
 _SERVICE_PORT = {
-    Tier.SBC: facts.SIP_INTERNAL_PORT,
-    Tier.ROUTER: facts.SIP_INTERNAL_PORT,
-    Tier.RTP: facts.RTPENGINE_NG_PORT,
-    Tier.CONFD: facts.CONFD_KAMAILIO_PORT,
+    Tier.SBC: ports.SIP_INTERNAL.number,
+    Tier.ROUTER: ports.SIP_INTERNAL.number,
+    Tier.RTP: ports.RTPENGINE_NG.number,
+    Tier.CONFD: ports.ROUTER_CONFD_INTERNAL.number,
 }
 _CHECK_PATH = {
     Tier.SBC: "/health/sip",
@@ -102,19 +102,19 @@ _CHECK_PATH = {
 }
 
 
-def ports() -> Ports:
-    """The ports that the agent needs, from the facts."""
+def agent_ports() -> Ports:
+    """The ports that the agent needs."""
     return Ports(
-        agent=facts.AGENT_METRICS_PORT,
-        consul_http=facts.CONSUL_HTTP_PORT,
-        sip=facts.SIP_INTERNAL_PORT,
-        kamailio_http=facts.KAMAILIO_HTTP_PORT,
-        ng=facts.RTPENGINE_NG_PORT,
-        rtpengine_http=facts.RTPENGINE_HTTP_PORT,
-        rtp_min=facts.RTP_PORT_MIN,
-        rtp_max=facts.RTP_PORT_MAX,
-        confd_kamailio=facts.CONFD_KAMAILIO_PORT,
-        confd_api=facts.CONFD_API_PORT,
+        agent=ports.AGENT_HEALTH.number,
+        consul_http=ports.CONSUL_HTTP.number,
+        sip=ports.SIP_INTERNAL.number,
+        kamailio_http=ports.KAMAILIO_HTTP.number,
+        ng=ports.RTPENGINE_NG.number,
+        rtpengine_http=ports.RTPENGINE_HTTP.number,
+        rtp_min=ports.RTP.first,
+        rtp_max=ports.RTP.last,
+        confd_kamailio=ports.ROUTER_CONFD_INTERNAL.number,
+        confd_api=ports.ROUTER_CONFD_API.number,
     )
 
 
@@ -129,33 +129,33 @@ def agent_config(
         deployment=name,
         region=deployment.region,
         kind=Kind(tier.value),
-        group=facts.resource_name(name, tenant.name, tier),
-        service=facts.service_name(tenant.name, tier),
+        group=names.resource_name(name, tenant.name, tier),
+        service=names.service_name(tenant.name, tier),
         check_path=_CHECK_PATH[tier],
         tags={
-            facts.TAG_DEPLOYMENT: name,
-            facts.TAG_TENANT: tenant.name,
-            facts.TAG_ROLE: tier.value,
+            names.TAG_DEPLOYMENT: name,
+            names.TAG_TENANT: tenant.name,
+            names.TAG_ROLE: tier.value,
         },
         public_address=tier.has_public_address,
-        ports=ports(),
+        ports=agent_ports(),
         secrets=Secrets(
-            consul_agent=facts.secret_name(name, facts.CONSUL_SERVER, "agent"),
-            consul_tier=facts.token_secret(name, tenant.name, tier),
-            router_confd=facts.secret_name(name, tenant.name, tier) if confd else None,
-            sbc_tls=facts.secret_name(name, tenant.name, facts.SBC_TLS)
+            consul_agent=names.secret_name(name, topology.CONSUL_SERVER, "agent"),
+            consul_tier=names.token_secret(name, tenant.name, tier),
+            router_confd=names.secret_name(name, tenant.name, tier) if confd else None,
+            sbc_tls=names.secret_name(name, tenant.name, names.SBC_TLS)
             if tier is Tier.SBC
             else None,
         ),
-        database=Database(instance=facts.resource_name(name, tenant.name), name=facts.DATABASE_NAME)
+        database=Database(instance=names.resource_name(name, tenant.name), name=names.DATABASE_NAME)
         if confd
         else None,
         lists=lists,
-        hook_launching=facts.HOOK_LAUNCHING,
-        hook_terminating=facts.HOOK_TERMINATING,
+        hook_launching=names.HOOK_LAUNCHING,
+        hook_terminating=names.HOOK_TERMINATING,
         drain_s=size.drain_s if isinstance(size, CallTierSize) else CONFD_DRAIN_S,
-        metric_namespace=facts.metric_namespace(name),
-        metric_active_calls=facts.METRIC_ACTIVE_CALLS,
+        metric_namespace=names.metric_namespace(name),
+        metric_active_calls=names.METRIC_ACTIVE_CALLS,
     )
 
 
@@ -166,19 +166,19 @@ def consul_server_config(deployment: Deployment) -> Config:
         deployment=name,
         region=deployment.region,
         kind=Kind.CONSUL,
-        group=facts.resource_name(name, facts.CONSUL_SERVER),
+        group=names.resource_name(name, topology.CONSUL_SERVER),
         service=None,
-        tags={facts.TAG_DEPLOYMENT: name, facts.TAG_ROLE: facts.CONSUL_SERVER},
+        tags={names.TAG_DEPLOYMENT: name, names.TAG_ROLE: topology.CONSUL_SERVER},
         public_address=False,
-        ports=ports(),
+        ports=agent_ports(),
         secrets=Secrets(
-            consul_agent=facts.secret_name(name, facts.CONSUL_SERVER, "agent"),
-            consul_server=facts.secret_name(name, facts.CONSUL_SERVER, "server"),
+            consul_agent=names.secret_name(name, topology.CONSUL_SERVER, "agent"),
+            consul_server=names.secret_name(name, topology.CONSUL_SERVER, "server"),
         ),
-        hook_launching=facts.HOOK_LAUNCHING,
-        hook_terminating=facts.HOOK_TERMINATING,
+        hook_launching=names.HOOK_LAUNCHING,
+        hook_terminating=names.HOOK_TERMINATING,
         drain_s=CONSUL_DRAIN_S,
         recover_after_s=deployment.consul.recover_after_s,
-        metric_namespace=facts.metric_namespace(name),
-        metric_active_calls=facts.METRIC_ACTIVE_CALLS,
+        metric_namespace=names.metric_namespace(name),
+        metric_active_calls=names.METRIC_ACTIVE_CALLS,
     )

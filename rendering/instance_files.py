@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from common.topology import Tier
 from rendering import instance
 from rendering.files import File
 from rendering.instance import InstanceContext
 from rendering.templates import render
-from settings.facts import Tier
 from settings.models import Deployment, Tenant
 
 LISTS = "/etc/c4/lists/"  # consul-template's sources, `<name>.ctmpl`

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from common.topology import Tier
 from rendering.contexts import OWN_AUTHORITIES, KamailioContext
 from rendering.files import File
 from rendering.templates import render
-from settings.facts import Tier
 from settings.models import Deployment, Tenant
 
 # Lists that consul-template renders from the catalogue and `c4-agent apply` hands to Kamailio.

@@ -6,13 +6,14 @@ import base64
 from dataclasses import dataclass
 from functools import cached_property
 
+from common.topology import Tier
 from rendering import instance_files, mime
 from rendering.files import File
 from rendering.instance import InstanceContext
 from rendering.templates import render
-from settings import facts
-from settings.facts import Tier
 from settings.models import Deployment, Tenant
+
+LIMIT = 16_384  # bytes before base64, EC2
 
 
 class UserDataTooLarge(ValueError):
@@ -32,7 +33,7 @@ class UserData:
 
     @cached_property
     def compressed(self) -> bytes:
-        return mime.compress(self.mime, facts.USER_DATA_LIMIT)
+        return mime.compress(self.mime, LIMIT)
 
     @property
     def encoded(self) -> str:
@@ -81,12 +82,12 @@ def _assemble(context: InstanceContext, base: tuple[File, ...], own: tuple[File,
         for name, template, part_files in parts
     )
     data = UserData(files, message)
-    if data.size > facts.USER_DATA_LIMIT:
+    if data.size > LIMIT:
         largest = sorted(files, key=lambda f: len(f.content), reverse=True)[:3]
         names = ", ".join(f"{f.path} ({len(f.content)})" for f in largest)
         raise UserDataTooLarge(
             f"user data of {context.role} has {data.size} bytes compressed, EC2 accepts "
-            f"{facts.USER_DATA_LIMIT}; largest files, uncompressed: {names}"
+            f"{LIMIT}; largest files, uncompressed: {names}"
         )
     return data
 

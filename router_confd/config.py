@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from settings.facts import CONFD_API_PORT, CONFD_KAMAILIO_PORT, POSTGRES_PORT
+from common import ports
 
 PREFIX = "C4_CONFD_"
 T = TypeVar("T")
@@ -58,7 +58,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     database_host: str = Field(description="DNS name, address, or directory of a Unix socket")
-    database_port: int = Field(default=POSTGRES_PORT, ge=1, le=65535, description="TCP port")
+    database_port: int = Field(
+        default=ports.POSTGRES.number, ge=1, le=65535, description="TCP port"
+    )
     database_name: str = Field(
         default="router_confd", min_length=1, max_length=63, description="name of the database"
     )
@@ -74,10 +76,12 @@ class Settings(BaseSettings):
         description='JSON {"api_key", "encryption_key"}, optional list `previous_encryption_keys`'
     )
     kamailio_listen: ListenAddress = Field(
-        default=Listen("127.0.0.1", CONFD_KAMAILIO_PORT), description="internal listener"
+        default=Listen("127.0.0.1", ports.ROUTER_CONFD_INTERNAL.number),
+        description="internal listener",
     )
     api_listen: ListenAddress = Field(
-        default=Listen("127.0.0.1", CONFD_API_PORT), description="management listener"
+        default=Listen("127.0.0.1", ports.ROUTER_CONFD_API.number),
+        description="management listener",
     )
     api_tls_cert: FilePath | None = Field(default=None, description="PEM chain of the API listener")
     api_tls_key: FilePath | None = Field(default=None, description="PEM key of the API listener")

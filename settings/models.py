@@ -14,7 +14,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from settings.facts import RINGING_LIMIT_S, RINGING_MARGIN_S, Segment, Tier
+from common.kamailio import RINGING_LIMIT_S, RINGING_MARGIN_S
+from common.topology import Segment, Tier
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 RESERVED_NAMES = frozenset({"network", "consul", "image"})  # names of the shared stacks

@@ -17,16 +17,9 @@ from c4.instances.role import InstanceRole
 from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.secret import Secret
 from c4.stack import DeploymentStack
+from common.names import TAG_CONSUL, TAG_DEPLOYMENT, TAG_ROLE, resource_name, secret_name
+from common.topology import CONSUL_SERVER, Segment
 from rendering import user_data
-from settings.facts import (
-    CONSUL_SERVER,
-    TAG_CONSUL,
-    TAG_DEPLOYMENT,
-    TAG_ROLE,
-    Segment,
-    resource_name,
-    secret_name,
-)
 from settings.models import Deployment
 from stacks.network import NetworkStack
 

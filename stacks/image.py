@@ -19,7 +19,8 @@ from c4.image.component import ProvisioningComponent
 from c4.image.pipeline import Pipeline
 from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.stack import DeploymentStack
-from settings.facts import TAG_DEPLOYMENT, Segment, resource_name
+from common.names import TAG_DEPLOYMENT, resource_name
+from common.topology import Segment
 from settings.models import Deployment
 from stacks.network import NetworkStack
 

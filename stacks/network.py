@@ -14,7 +14,8 @@ from c4.network.nat import NatGateways
 from c4.network.segment import SegmentSubnets
 from c4.network.vpc import Vpc
 from c4.stack import DeploymentStack
-from settings.facts import Segment, resource_name
+from common.names import resource_name
+from common.topology import Segment
 from settings.models import Deployment, InterfaceEndpoint
 
 STACK = "network"

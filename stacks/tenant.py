@@ -19,8 +19,9 @@ from c4.secret import Secret
 from c4.sip_name import SipName
 from c4.stack import DeploymentStack
 from c4.tier import TierGroup
+from common.names import SBC_TLS, resource_name, secret_name
+from common.topology import CONSUL_SERVER, Segment, Tier
 from rendering import user_data
-from settings.facts import CONSUL_SERVER, SBC_TLS, Segment, Tier, resource_name, secret_name
 from settings.models import Deployment, Tenant
 from stacks.consul import ConsulStack
 from stacks.network import NetworkStack

@@ -28,9 +28,9 @@ from cli.errors import CliError
 from cli.sip import messages
 from cli.sip.scenarios import Callee, Caller
 from cli.sip.sipp import Result, Sipp, callee, caller
+from common.topology import Tier
 from lab.api import Machine
 from settings import Tenant
-from settings.facts import Tier
 
 PORTS_OF_CALLERS = range(5080, 5280)
 

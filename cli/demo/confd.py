@@ -26,8 +26,10 @@ from cli.demo.internet import (
 )
 from cli.demo.provision import Carrier, Pbx, Plan
 from cli.errors import CliError
+from common import ports
+from common.names import secret_name
+from common.topology import Tier
 from settings import Tenant
-from settings.facts import CONFD_API_PORT, Tier, secret_name
 from settings.load import ROOT
 
 
@@ -38,7 +40,9 @@ def access(cluster: Cluster, tenant: Tenant) -> Access:
     secret = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
     instances = cluster.machines(tenant.name, Tier.CONFD.value)
     return Access(
-        urls=[f"https://{machine.private_ip}:{CONFD_API_PORT}" for machine in instances],
+        urls=[
+            f"https://{machine.private_ip}:{ports.ROUTER_CONFD_API.number}" for machine in instances
+        ],
         api_key=secret["api_key"],
         ca_certificate=secret["ca_certificate"],
         tenant_uuid=str(_uuid4_of(f"c4-{cluster.deployment.deployment}-{tenant.name}")),

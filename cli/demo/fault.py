@@ -13,9 +13,9 @@ from cli.demo.kinds import BY_DID
 from cli.errors import CliError
 from cli.sip.scenarios import Caller
 from cli.sip.sipp import Sipp
+from common.topology import Tier
 from lab.api import Machine
 from settings import Tenant
-from settings.facts import Tier
 
 HOLD_S = 15  # the long call; it must outlive the search for its router, the kill and the next calls
 # A dead router must have left every SBC's list by then. Most do after 2 to 3 s; where one agent

@@ -13,8 +13,8 @@ from cli.demo.kinds import Kind
 from cli.sip.media import Ear, Heard
 from cli.sip.scenarios import Callee, Caller
 from cli.sip.sipp import callee
+from common.topology import Tier
 from lab.api import Machine
-from settings.facts import Tier
 
 PACKETS_PER_S = 50  # G.711 in packets of 20 ms
 

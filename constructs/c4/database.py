@@ -13,7 +13,8 @@ from cdktf_cdktf_provider_aws.db_parameter_group import (
 from cdktf_cdktf_provider_aws.db_subnet_group import DbSubnetGroup
 from constructs import Construct
 
-from settings.facts import DATABASE_NAME, POSTGRES_PORT
+from common import ports
+from common.names import DATABASE_NAME
 from settings.models import Database as DatabaseSettings
 
 VERSION = "17"
@@ -65,7 +66,7 @@ class Database(Construct):
             db_name=DATABASE_NAME,
             username=DATABASE_NAME,
             manage_master_user_password=True,
-            port=POSTGRES_PORT,
+            port=ports.POSTGRES.number,
             multi_az=settings.multi_az,
             publicly_accessible=False,
             db_subnet_group_name=subnets.name,

@@ -1,12 +1,12 @@
-"""The ports of `settings.facts`, as security groups need them: with their protocols."""
+"""The ports of `common.ports`, as security groups need them: one protocol each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from settings import facts
-from settings.facts import Tier
+from common import ports
+from common.topology import Tier
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,31 @@ class Port:
 HTTP: Final = Port("tcp", 80)
 HTTPS: Final = Port("tcp", 443)
 
-SIP: Final = (
-    Port("udp", facts.SIP_PORT),
-    Port("tcp", facts.SIP_PORT),
-    Port("tcp", facts.SIPS_PORT),
-)
+
+def _each(port: ports.Port) -> tuple[Port, ...]:
+    last = None if port.first == port.last else port.last
+    return tuple(Port(protocol, port.first, last) for protocol in port.protocols)
+
+
+def _one(port: ports.Port) -> Port:
+    (only,) = _each(port)
+    return only
+
+
+SIP: Final = (*_each(ports.SIP), *_each(ports.SIPS))
 SIP_ELSEWHERE: Final = (Port("udp", 1024, 65535), Port("tcp", 1024, 65535))  # carriers choose
-SIP_INTERNAL: Final = Port("udp", facts.SIP_INTERNAL_PORT)
-DMQ: Final = Port("udp", facts.DMQ_PORT)
-NG_CONTROL: Final = Port("udp", facts.RTPENGINE_NG_PORT)
-RTP: Final = Port("udp", facts.RTP_PORT_MIN, facts.RTP_PORT_MAX)
+SIP_INTERNAL: Final = _one(ports.SIP_INTERNAL)
+DMQ: Final = _one(ports.DMQ)
+NG_CONTROL: Final = _one(ports.RTPENGINE_NG)
+RTP: Final = _one(ports.RTP)
 RTP_ELSEWHERE: Final = Port("udp", 1024, 65535)
-LOOKUP: Final = Port("tcp", facts.CONFD_KAMAILIO_PORT)
-MANAGEMENT_API: Final = Port("tcp", facts.CONFD_API_PORT)
-POSTGRES: Final = Port("tcp", facts.POSTGRES_PORT)
+LOOKUP: Final = _one(ports.ROUTER_CONFD_INTERNAL)
+MANAGEMENT_API: Final = _one(ports.ROUTER_CONFD_API)
+POSTGRES: Final = _one(ports.POSTGRES)
 METRICS: Final = {
-    Tier.SBC: Port("tcp", facts.KAMAILIO_HTTP_PORT),
-    Tier.ROUTER: Port("tcp", facts.KAMAILIO_HTTP_PORT),
-    Tier.RTP: Port("tcp", facts.RTPENGINE_HTTP_PORT),
+    Tier.SBC: _one(ports.KAMAILIO_HTTP),
+    Tier.ROUTER: _one(ports.KAMAILIO_HTTP),
+    Tier.RTP: _one(ports.RTPENGINE_HTTP),
 }
-CONSUL_GOSSIP: Final = (
-    Port("tcp", facts.CONSUL_SERF_PORT),
-    Port("udp", facts.CONSUL_SERF_PORT),
-)
-CONSUL_RPC: Final = Port("tcp", facts.CONSUL_RPC_PORT)
+CONSUL_GOSSIP: Final = _each(ports.CONSUL_SERF)
+CONSUL_RPC: Final = _one(ports.CONSUL_RPC)

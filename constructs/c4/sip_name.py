@@ -9,7 +9,7 @@ from cdktf_cdktf_provider_aws.route53_health_check import Route53HealthCheck
 from cdktf_cdktf_provider_aws.route53_record import Route53Record
 from constructs import Construct
 
-from settings.facts import SIP_PORT, SIPS_PORT
+from common import ports
 from settings.models import SipName as SipNameSettings
 
 CHECK_INTERVAL_S = 10  # the shortest that Route 53 offers
@@ -27,9 +27,9 @@ class _Transport:
 
 
 TRANSPORTS = (
-    _Transport("_sips._tcp", "SIPS+D2T", SIPS_PORT, 10),
-    _Transport("_sip._udp", "SIP+D2U", SIP_PORT, 20),
-    _Transport("_sip._tcp", "SIP+D2T", SIP_PORT, 30),
+    _Transport("_sips._tcp", "SIPS+D2T", ports.SIPS.number, 10),
+    _Transport("_sip._udp", "SIP+D2U", ports.SIP.number, 20),
+    _Transport("_sip._tcp", "SIP+D2T", ports.SIP.number, 30),
 )
 
 
@@ -72,7 +72,7 @@ class SipName(Construct):
             f"check_{number}",
             type="TCP",
             ip_address=address,
-            port=SIP_PORT,
+            port=ports.SIP.number,
             request_interval=CHECK_INTERVAL_S,
             failure_threshold=CHECK_FAILURES,
             tags={"Name": f"{name} {number}"},

@@ -11,7 +11,7 @@ from cdktf_cdktf_provider_aws.provider import (
 from constructs import Construct
 
 from c4.account import Account
-from settings.facts import TAG_DEPLOYMENT, TAG_HELD, TAG_TENANT
+from common.names import TAG_DEPLOYMENT, TAG_HELD, TAG_TENANT
 from settings.models import Deployment
 
 # The bindings were generated for 6.25; any later 6.x understands what they write.

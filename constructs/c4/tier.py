@@ -16,7 +16,8 @@ from c4.instances.role import InstanceRole
 from c4.instances.scaling import ScaleOnCalls, ScaleOnCpu
 from c4.instances.security_group import SecurityGroup
 from c4.policy import Statement
-from settings.facts import TAG_DEPLOYMENT, TAG_ROLE, TAG_TENANT, Tier, resource_name
+from common.names import TAG_DEPLOYMENT, TAG_ROLE, TAG_TENANT, resource_name
+from common.topology import Tier
 from settings.models import CallTierSize, Deployment, Tenant
 
 LAUNCH_S = 600

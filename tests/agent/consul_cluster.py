@@ -24,23 +24,17 @@ from consul.exceptions import ConsulException
 from consul.std import Consul
 
 import settings
-from agent import consul_secrets, paths, server
+from agent import consul_secrets, server
 from agent.config import Config, Kind, Secrets
 from agent.errors import AgentError
 from agent.facts import Facts
 from agent.quorum import Quorum
+from common import paths, ports
+from common.names import TAG_DEPLOYMENT, TAG_ROLE, node_prefix, token_secret
+from common.topology import CONSUL_SERVER, Tier
 from host import golang
 from rendering.instance import InstanceContext
 from rendering.templates import render
-from settings.facts import (
-    CONSUL_HTTP_PORT,
-    CONSUL_SERVER,
-    TAG_DEPLOYMENT,
-    TAG_ROLE,
-    Tier,
-    node_prefix,
-    token_secret,
-)
 from tests.agent.samples import FACTS, config
 
 DEPLOYMENT = "demo"
@@ -79,7 +73,7 @@ class Node:
 
     def api(self, token: str | None = None) -> Any:
         """A client of it; without `token` with the one that its configuration gives to anybody."""
-        return Consul(host=str(self.address), port=CONSUL_HTTP_PORT, token=token)
+        return Consul(host=str(self.address), port=ports.CONSUL_HTTP.number, token=token)
 
     @property
     def running(self) -> bool:

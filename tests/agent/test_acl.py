@@ -16,8 +16,8 @@ from agent import acl, plane, secrets, server
 from agent.acl import AccessControl
 from agent.local_consul import LocalConsul
 from agent.plane import Plane, Sbc
-from settings import facts
-from settings.facts import Tier
+from common.names import TAG_TENANT, key_prefix, service_name, sources_key, token_secret
+from common.topology import Tier
 from tests.agent.consul_server import MANAGEMENT, Server, consul_server
 
 pytestmark = pytest.mark.slow  # a real Consul server
@@ -50,7 +50,7 @@ def _control(consul: Server, client: Any) -> AccessControl:
 def tokens(consul: Server, client: Any) -> dict[str, str]:
     """Token of each tier, by the name of its service, as its instances read it."""
     names = {
-        facts.service_name(tenant, tier): facts.token_secret(DEPLOYMENT, tenant, tier)
+        service_name(tenant, tier): token_secret(DEPLOYMENT, tenant, tier)
         for tenant in ("acme", "acme-2")
         for tier in Tier
     }
@@ -67,7 +67,7 @@ def tokens(consul: Server, client: Any) -> dict[str, str]:
 def test_a_tier_registers_its_service_and_takes_it_out(
     consul: Server, tokens: dict[str, str], tier: Tier
 ) -> None:
-    service = facts.service_name("acme", tier)
+    service = service_name("acme", tier)
     api = consul.api(tokens[service])
     assert api.agent.service.register(service, service_id=service, address="10.40.0.4")
     local = LocalConsul(consul.http_port, service, tokens[service])
@@ -98,12 +98,12 @@ def test_only_other_machines_count_as_peers(consul: Server, tokens: dict[str, st
     assert local.peers_are_well()
 
 
-@pytest.mark.parametrize("service", [facts.service_name("acme", tier) for tier in Tier])
+@pytest.mark.parametrize("service", [service_name("acme", tier) for tier in Tier])
 def test_a_tier_cannot_register_a_service_of_another(
     consul: Server, tokens: dict[str, str], service: str
 ) -> None:
     """Not even of a tenant whose name begins like its own."""
-    others = {facts.service_name(t, tier) for t in ("acme", "acme-2") for tier in Tier}
+    others = {service_name(t, tier) for t in ("acme", "acme-2") for tier in Tier}
     for other in others - {service}:
         with pytest.raises(ACLPermissionDenied):
             consul.api(tokens[service]).agent.service.register(other, address="10.40.0.66")
@@ -120,20 +120,20 @@ def test_a_tenant_does_not_see_another(consul: Server, tokens: dict[str, str]) -
 
 def test_routers_tell_their_own_sbcs_who_may_call(consul: Server, tokens: dict[str, str]) -> None:
     for tenant, other in (("acme", "acme-2"), ("acme-2", "acme")):
-        key = facts.sources_key(tenant)
+        key = sources_key(tenant)
         router = consul.api(tokens[f"{tenant}-router"]).kv
         assert router.put(key, tenant)
-        for refused in (facts.sources_key(other), "c4/sources", "sources"):
+        for refused in (sources_key(other), "c4/sources", "sources"):
             with pytest.raises(ACLPermissionDenied):
                 router.put(refused, "x")
         local = LocalConsul(consul.http_port, f"{tenant}-sbc", tokens[f"{tenant}-sbc"])
         assert local.get(key) == tenant
-        assert local.get(facts.key_prefix(tenant) + "absent") is None
+        assert local.get(key_prefix(tenant) + "absent") is None
         for tier in (Tier.SBC, Tier.RTP, Tier.CONFD):
             with pytest.raises(ACLPermissionDenied):
-                consul.api(tokens[facts.service_name(tenant, tier)]).kv.put(key, "forged")
+                consul.api(tokens[service_name(tenant, tier)]).kv.put(key, "forged")
     with pytest.raises(ACLPermissionDenied):
-        consul.api(tokens["acme-rtp"]).kv.get(facts.sources_key("acme"))
+        consul.api(tokens["acme-rtp"]).kv.get(sources_key("acme"))
 
 
 def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str, str]) -> None:
@@ -157,7 +157,7 @@ def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str
     register("acme-2-sbc", "10.40.0.2", "critical", public_ip="203.0.113.2")
     register("acme-2-router-confd", "10.40.64.3", "passing")
     local = LocalConsul(consul.http_port, "acme-2-router", tokens["acme-2-router"])
-    assert plane.of(local, {facts.TAG_TENANT: "acme-2"}) == Plane(
+    assert plane.of(local, {TAG_TENANT: "acme-2"}) == Plane(
         frozenset({"10.40.64.1"}),
         frozenset({Sbc("10.40.0.1", "203.0.113.1")}),
         ("http://10.40.64.3:9600",),
@@ -174,9 +174,9 @@ def test_a_policy_of_an_older_version_gets_the_rules_of_this_one(
     )
     kv = consul.api(tokens["acme-router"]).kv
     with pytest.raises(ACLPermissionDenied):
-        kv.put(facts.sources_key("acme"), "x")
+        kv.put(sources_key("acme"), "x")
     _control(consul, client).reconcile()
-    assert kv.put(facts.sources_key("acme"), "x")
+    assert kv.put(sources_key("acme"), "x")
 
 
 def test_a_tier_cannot_touch_nodes_of_another(consul: Server, tokens: dict[str, str]) -> None:
@@ -228,7 +228,7 @@ def test_reconciling_again_changes_nothing(
     before = consul.api().acl.token.list(), consul.api().acl.policy.list()
     _control(consul, client).reconcile()
     assert (consul.api().acl.token.list(), consul.api().acl.policy.list()) == before
-    name = facts.token_secret(DEPLOYMENT, "acme", Tier.SBC)
+    name = token_secret(DEPLOYMENT, "acme", Tier.SBC)
     value = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
     assert value == {"token": tokens["acme-sbc"]}
 
@@ -261,10 +261,10 @@ def test_a_removed_tenant_has_no_access_any_more(
     assert tokens
     of_removed = []
     for tier in Tier:
-        client.create_secret(Name=facts.token_secret(DEPLOYMENT, "left-rtp", tier))
+        client.create_secret(Name=token_secret(DEPLOYMENT, "left-rtp", tier))
     _control(consul, client).reconcile()
     for tier in Tier:
-        name = facts.token_secret(DEPLOYMENT, "left-rtp", tier)
+        name = token_secret(DEPLOYMENT, "left-rtp", tier)
         of_removed.append(secrets.read(client, name)["token"])
         assert consul.api(of_removed[-1]).acl.token.read_self()
         client.delete_secret(

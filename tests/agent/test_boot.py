@@ -12,9 +12,10 @@ from typing import Any
 import boto3
 import pytest
 
-from agent import boot, confd, consul_secrets, facts, paths
+from agent import boot, confd, consul_secrets, facts
 from agent.config import Database, Kind, Secrets
 from agent.errors import AgentError
+from common import paths
 from tests.agent.samples import FACTS, config
 
 PUBLIC = FACTS.model_copy(update={"public_ip": IPv4Address("203.0.113.7")})

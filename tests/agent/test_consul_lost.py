@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent import members, young
-from settings.facts import CONSUL_HTTP_PORT
+from common import ports
 from tests.agent.consul_cluster import LoopbackCluster, Node, wait
 
 pytestmark = pytest.mark.slow  # real Consul servers
@@ -120,7 +120,7 @@ def test_services_are_back_when_all_servers_are_new(cluster: LoopbackCluster) ->
     wait(lambda: all(_registered(n) == _addresses(routers) for n in routers), SYNC_S, "services")
     expected = {node.name for node in (*new, *routers)}
     wait(lambda: _members(cluster, _led(cluster, new)) == expected, START_S, "only who is alive")
-    made = [young.token_made(str(router.address), CONSUL_HTTP_PORT) for router in routers]
+    made = [young.token_made(str(router.address), ports.CONSUL_HTTP.number) for router in routers]
     assert min(made) > lost, "so the agents know that who is absent may just be late"
     # And what happens from now on is seen.
     routers[1].kill()
@@ -130,7 +130,7 @@ def test_services_are_back_when_all_servers_are_new(cluster: LoopbackCluster) ->
 def test_a_server_goes_on_when_the_others_are_terminated(cluster: LoopbackCluster) -> None:
     servers = _servers(cluster, 3)
     routers = _routers(cluster, servers, 2)
-    made = young.token_made(str(routers[0].address), CONSUL_HTTP_PORT)
+    made = young.token_made(str(routers[0].address), ports.CONSUL_HTTP.number)
     leader = cluster.leader(servers)
     assert leader is not None
     left, other = (server for server in servers if server is not leader)
@@ -147,7 +147,7 @@ def test_a_server_goes_on_when_the_others_are_terminated(cluster: LoopbackCluste
     now = [left, *new]
     wait(lambda: cluster.leader(now) is left, START_S, "a leader")
     assert _registered(routers[0]) == _addresses(routers), "nothing was forgotten"
-    assert young.token_made(str(routers[0].address), CONSUL_HTTP_PORT) == made
+    assert young.token_made(str(routers[0].address), ports.CONSUL_HTTP.number) == made
     wait(lambda: _voters(cluster, now) == _addresses(now), START_S, "votes of the new servers")
 
     # The cluster is as good as before: it survives the one that saved it.

@@ -9,9 +9,10 @@ from typing import Any
 import boto3
 import pytest
 
-from agent import eip, paths, pool
+from agent import eip, pool
 from agent.config import Kind
 from agent.errors import AgentError
+from common import paths
 from tests.agent.samples import config
 
 IMAGE = "ami-12c6146b"  # any that moto knows

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import apply, paths, young
+from agent import apply, young
 from agent.apply import ListRefused, NotYet, Places, RpcFailed
 from agent.errors import AgentError
+from common import paths
 
 NAME = "dispatcher.list"
 GOOD = (

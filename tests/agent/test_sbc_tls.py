@@ -12,9 +12,10 @@ from typing import Any
 import boto3
 import pytest
 
-from agent import paths, pki, sbc_tls
+from agent import pki, sbc_tls
 from agent.config import Config, Kind, Secrets
 from agent.errors import AgentError
+from common import paths
 from tests.agent.samples import FACTS, config
 
 

@@ -7,7 +7,8 @@ import pytest
 from cli.cluster import CONSUL_SERVICE
 from cli.demo.kinds import UNKNOWN_NUMBER
 from cli.demo.voice import voice as place_voice
-from settings.facts import Tier, service_name
+from common.names import service_name
+from common.topology import Tier
 from tests.e2e.conftest import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

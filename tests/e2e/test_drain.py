@@ -7,8 +7,9 @@ import time
 import pytest
 
 from cli.sip.scenarios import Caller
+from common import ports
+from common.topology import Tier
 from lab.api import Machine
-from settings.facts import RTPENGINE_HTTP_PORT, Tier
 from tests.e2e.conftest import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -24,7 +25,7 @@ def _there(world: World, machine: Machine) -> bool:
 
 def _sessions(world: World, machine: Machine) -> int:
     """Calls whose media an rtpengine relays."""
-    url = f"http://{machine.private_ip}:{RTPENGINE_HTTP_PORT}/metrics"
+    url = f"http://{machine.private_ip}:{ports.RTPENGINE_HTTP.number}/metrics"
     text = world.lab.exec(machine, ["curl", "-s", url]).stdout
     (line,) = (row for row in text.splitlines() if row.startswith('rtpengine_sessions{type="own"}'))
     return int(line.split()[1])

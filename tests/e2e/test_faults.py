@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from agent import paths
 from cli.demo.fault import LISTED_LIMIT_S, Unlisting, kill_router
 from cli.faults import Finding
 from cli.sip.scenarios import Caller
 from cli.sip.sipp import Sipp
+from common import paths
+from common.topology import Tier
 from lab.api import Machine
-from settings.facts import Tier
 from tests.e2e.conftest import World
 from tests.e2e.inject import hung, invites_of, power_cut, terminate, wait
 from tests.e2e.records import assert_one_record_each

@@ -14,8 +14,9 @@ import pytest
 from agent.young import YOUNG
 from cli.demo.fault import LISTED_LIMIT_S, Unlisting
 from cli.faults import Finding
+from common import ports
+from common.topology import CONSUL_SERVER, Tier
 from lab.api import Machine
-from settings.facts import CONSUL_HTTP_PORT, CONSUL_SERVER, Tier
 from tests.e2e.conftest import World
 from tests.e2e.inject import hung, invites_of, power_cut, wait
 from tests.e2e.records import assert_one_record_each
@@ -43,7 +44,7 @@ def _finding(fault: str, outcome: Outcome, takeover: str) -> Finding:
 def _leader(world: World) -> str:
     """Address of the leader, "" without one."""
     for server in world.cluster.machines(None, CONSUL_SERVER):
-        url = f"http://127.0.0.1:{CONSUL_HTTP_PORT}/v1/status/leader"
+        url = f"http://127.0.0.1:{ports.CONSUL_HTTP.number}/v1/status/leader"
         done = world.lab.exec(server, ["curl", "-s", "--max-time", "2", url], timeout=10)
         if done.returncode == 0 and ":" in done.stdout:
             return done.stdout.strip().strip('"').partition(":")[0]
@@ -64,7 +65,7 @@ def _servers(world: World) -> list[Machine]:
 
 def _consul(world: World, servers: Iterable[Machine], path: str) -> str:
     """What the first of the servers that answers says."""
-    url = f"http://127.0.0.1:{CONSUL_HTTP_PORT}/v1/{path}"
+    url = f"http://127.0.0.1:{ports.CONSUL_HTTP.number}/v1/{path}"
     for server in servers:
         done = world.lab.exec(server, ["curl", "-sf", "--max-time", "2", url], timeout=10)
         if done.returncode == 0:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from cli.faults import Finding
+from common.topology import Tier
 from lab.api import Machine
-from settings.facts import Tier
 from tests.e2e.conftest import World
 from tests.e2e.inject import invites_of, kill_service, wait
 from tests.e2e.records import assert_one_record_each

@@ -13,12 +13,9 @@ import pytest
 
 from cli.faults import Finding
 from cli.sip.scenarios import Caller
+from common import ports
+from common.topology import Tier
 from lab.api import Machine
-from settings.facts import (
-    CONFD_KAMAILIO_PORT,
-    RTPENGINE_HTTP_PORT,
-    Tier,
-)
 from tests.e2e.conftest import World
 from tests.e2e.inject import hung, lossy, power_cut, wait
 from tests.e2e.records import assert_one_record_each
@@ -151,7 +148,7 @@ def _stopped(world: World, machine: Machine) -> Iterator[None]:
 @contextmanager
 def _answering_500(world: World, machine: Machine) -> Iterator[None]:
     """In the place of the service, a server that answers 500 to everything."""
-    address = f"({machine.private_ip!r}, {CONFD_KAMAILIO_PORT})"
+    address = f"({machine.private_ip!r}, {ports.ROUTER_CONFD_INTERNAL.number})"
     unit = "c4-fault.service"
     with _stopped(world, machine):
         world.cluster.run(
@@ -188,7 +185,7 @@ def test_calls_survive_the_loss_of_packets_inside(world: World, report: Report) 
 
 def _sessions(world: World, machine: Machine) -> int:
     """Calls whose media an rtpengine relays."""
-    url = f"http://{machine.private_ip}:{RTPENGINE_HTTP_PORT}/metrics"
+    url = f"http://{machine.private_ip}:{ports.RTPENGINE_HTTP.number}/metrics"
     text = world.cluster.run(machine, "curl", "-s", url)
     (line,) = (row for row in text.splitlines() if row.startswith('rtpengine_sessions{type="own"}'))
     return int(line.split()[1])

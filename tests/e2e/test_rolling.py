@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from cli.faults import Finding
-from settings.facts import Tier, resource_name
+from common.names import resource_name
+from common.topology import Tier
 from tests.e2e.conftest import World
 from tests.e2e.inject import power_cut, wait
 from tests.e2e.test_faults import ADDRESS_LIMIT_S, _one_call

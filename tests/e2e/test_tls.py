@@ -15,8 +15,10 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from agent import pki
 from cli.demo.internet import CARRIER, DID
+from common import ports
+from common.names import SBC_TLS, secret_name, service_name
+from common.topology import Tier
 from lab.api import Machine
-from settings.facts import SBC_TLS, SIPS_PORT, Tier, secret_name, service_name
 from tests.e2e.conftest import World
 from tests.kamailio.netns import socket_in
 from tests.kamailio.sip import Call, TcpAgent
@@ -46,14 +48,14 @@ def _connect(world: World, sbc: Machine, chain: str) -> TcpAgent:
     context = ssl.create_default_context(cadata=_certificates(chain)[-1])
     sock = socket_in(host.namespace, socket.SOCK_STREAM, (host.address, 0))
     sock.settimeout(5)
-    sock.connect((sbc.public_ip, SIPS_PORT))
+    sock.connect((sbc.public_ip, ports.SIPS.number))
     name = f"{service_name(world.tenant.name, Tier.SBC)}.c4.internal"
     return TcpAgent(context.wrap_socket(sock, server_hostname=name))
 
 
 def _established(agent: TcpAgent, sbc: Machine) -> Call:
     assert sbc.public_ip is not None
-    call = agent.call((sbc.public_ip, SIPS_PORT), user=DID, from_user="39021234567")
+    call = agent.call((sbc.public_ip, ports.SIPS.number), user=DID, from_user="39021234567")
     result = call.invite(timeout=10)
     assert result.status == 200, result
     call.ack()
@@ -83,7 +85,7 @@ def test_call_over_tls_through_every_sbc(world: World) -> None:
         try:
             assert carrier.certificate == _certificates(chain)[0]
             call = _established(carrier, sbc)
-            assert f"{sbc.public_ip}:{SIPS_PORT};transport=tls" in call.target
+            assert f"{sbc.public_ip}:{ports.SIPS.number};transport=tls" in call.target
             assert call.bye().status == 200
         finally:
             carrier.close()

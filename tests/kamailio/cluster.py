@@ -19,17 +19,12 @@ import agent.apply as lists
 from agent import pki, pool, relays, sbc_tls
 from agent.daemon import PEERS_INTERVAL_S
 from agent.kamcmd import RpcFailed
+from common import ports
+from common.kamailio import RTPENGINE_SET_MOVED
+from common.topology import Tier
 from rendering.contexts import JOIN_S
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
-from settings.facts import (
-    CONFD_KAMAILIO_PORT,
-    DMQ_PORT,
-    RTPENGINE_NG_PORT,
-    RTPENGINE_SET_MOVED,
-    SIP_INTERNAL_PORT,
-    Tier,
-)
 from settings.load import load
 from settings.models import Deployment
 from tests.kamailio.confd_stub import ConfdStub, answer
@@ -97,7 +92,7 @@ class Cluster:
         self.nodes: dict[str, Node] = {}
         self.agents: list[Agent] = []
         namespace = net.host("confd", *CONFDS)
-        self.confds = [ConfdStub(namespace, a, CONFD_KAMAILIO_PORT) for a in CONFDS]
+        self.confds = [ConfdStub(namespace, a, ports.ROUTER_CONFD_INTERNAL.number) for a in CONFDS]
         self._hosts: dict[str, str] = {}
 
     def add(self, name: str, tier: Tier, address: str, public: str = "") -> Node:
@@ -111,7 +106,7 @@ class Cluster:
         if public:
             self.net.associate(public, address)
         if tier is Tier.RTP:
-            node.start_rtpengine(RTPENGINE_NG_PORT)
+            node.start_rtpengine(ports.RTPENGINE_NG.number)
             return node
         files = kamailio_files(self.deployment, self.tenant, tier)
         if tier is Tier.SBC:
@@ -191,7 +186,7 @@ class Cluster:
             for a in addresses:
                 w = weight.get(a, 50)
                 attributes = f"weight={w};rweight={w};duid={a}"
-                lines.append(f"{number} sip:{a}:{SIP_INTERNAL_PORT} {flags} 0 {attributes}")
+                lines.append(f"{number} sip:{a}:{ports.SIP_INTERNAL.number} {flags} 0 {attributes}")
         self.apply(sbc, "dispatcher.list", lines)
 
     def rtpengine_rows(self, addresses: Sequence[str]) -> list[str]:
@@ -199,7 +194,7 @@ class Cluster:
         for a in addresses:
             low = int(ipaddress.IPv4Address(a)) & 0xFFFF
             for set_id in (0, RTPENGINE_SET_MOVED, low):
-                rows.append(f"{len(rows)}:{set_id}:udp\\:{a}\\:{RTPENGINE_NG_PORT}:1:0:0")
+                rows.append(f"{len(rows)}:{set_id}:udp\\:{a}\\:{ports.RTPENGINE_NG.number}:1:0:0")
         return rows
 
     def apply_rtpengine(self, router: Node, addresses: Sequence[str]) -> None:
@@ -212,13 +207,13 @@ class Cluster:
     def apply_confd(self, router: Node, addresses: Sequence[str]) -> None:
         rows = [_COLUMNS, f"0:n:0:0:{len(addresses)}:0"]
         rows += [
-            f"{i}:{i - 1}:0:0:http\\://{a}\\:{CONFD_KAMAILIO_PORT}:0"
+            f"{i}:{i - 1}:0:0:http\\://{a}\\:{ports.ROUTER_CONFD_INTERNAL.number}:0"
             for i, a in enumerate(addresses, 1)
         ]
         self.apply(router, "router-confd", rows)
 
     def apply_dmq(self, node: Node, peers: Sequence[Node]) -> None:
-        self.apply(node, "dmq", [f"sip:{p.address}:{DMQ_PORT}" for p in peers])
+        self.apply(node, "dmq", [f"sip:{p.address}:{ports.DMQ.number}" for p in peers])
 
     def ua(self, address: str, port: int = 5060) -> Agent:
         """A user agent on the internet side."""
@@ -333,7 +328,7 @@ class Cluster:
     def revive(self, node: Node) -> None:
         """Start the program of a killed node again, with what it has in its directories."""
         if node.name.startswith("rtp"):
-            node.start_rtpengine(RTPENGINE_NG_PORT)
+            node.start_rtpengine(ports.RTPENGINE_NG.number)
             return
         node.start_kamailio(memory_mb=self.memory_mb)
         self.repeat_dmq(node.name[:3])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from settings.facts import RTPENGINE_NG_PORT
+from common import ports
 from tests.kamailio.cluster import Cluster
 
 
@@ -10,7 +10,7 @@ def relaying(plane: Cluster, call_id: str) -> list[str]:
     """The rtpengine of each of the call's relays: every attempt with the Call-ID has its own."""
     found = []
     for node in plane.tier("rtp"):
-        reply = node.ng(RTPENGINE_NG_PORT, "d7:command4:list5:limiti1000ee")
+        reply = node.ng(ports.RTPENGINE_NG.number, "d7:command4:list5:limiti1000ee")
         assert b"6:result2:ok" in reply, reply
         found += [node.name] * reply.count(f":{call_id};".encode())
     return found

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
+from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load
-from settings.facts import Tier
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.netns import socket_in
 from tests.kamailio.sip import Agent, Message

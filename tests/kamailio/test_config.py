@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from agent import pki, pool, sbc_tls
+from common.topology import Tier
 from rendering.files import File
 from rendering.kamailio_files import kamailio_files
 from settings import load
-from settings.facts import Tier
 from settings.models import DispatchAlgorithm
 from tests.kamailio.cluster import with_sip
 from tests.kamailio.node import Node

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from common import ports
 from settings import load
-from settings.facts import SIP_INTERNAL_PORT
 from settings.models import DispatchAlgorithm
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.node import Node
@@ -56,7 +56,7 @@ def router_of(plane: Cluster, call: Call, sbc: str = "sbc1") -> str:
 
 
 def uri_of(router: Node) -> str:
-    return f"sip:{router.address}:{SIP_INTERNAL_PORT}"
+    return f"sip:{router.address}:{ports.SIP_INTERNAL.number}"
 
 
 def distribution(plane: Cluster, number: int) -> Counter[str]:

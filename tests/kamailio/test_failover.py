@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from settings.facts import DMQ_PORT, SIP_INTERNAL_PORT, Tier
+from common import ports
+from common.topology import Tier
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.media import relaying
@@ -163,7 +164,7 @@ def test_dialog_ends_on_all_routers_though_their_news_were_lost(
     owner, other = plane.tier("rtr")
 
     def turn_to_the_other() -> None:
-        sbc.rpc("htable.sets", "down", f"sip:{owner.address}:{SIP_INTERNAL_PORT}", "1")
+        sbc.rpc("htable.sets", "down", f"sip:{owner.address}:{ports.SIP_INTERNAL.number}", "1")
 
     with ThreadPoolExecutor() as pool:
         placed = pool.submit(call.invite)
@@ -171,7 +172,7 @@ def test_dialog_ends_on_all_routers_though_their_news_were_lost(
         if plane.router_of(sbc, call.call_id) is other:
             owner, other = other, owner
         wait_until(lambda: call.call_id in other.rpc("dlg.list"), what="its dialog at the other")
-        with dropping(other.namespace, f"udp dport {DMQ_PORT}"):
+        with dropping(other.namespace, f"udp dport {ports.DMQ.number}"):
             assert placed.result().status == 200
             if through == "ACK":
                 turn_to_the_other()

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from bench import sipp
+from common.topology import Tier
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
-from settings.facts import Tier
 from tests.kamailio.attack import ATTACKER, everybody, forgive, processes
 from tests.kamailio.cluster import CALLEE, CALLER, SBCS, Cluster, wait_until
 from tests.kamailio.netns import CLONE_NEWNET, ip, run

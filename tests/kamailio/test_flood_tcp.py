@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import pytest
 
 from bench import sipp
-from settings.facts import SIP_PORT, SIPS_PORT
+from common import ports
 from tests.kamailio.attack import ATTACKER, everybody
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster, wait_until
 from tests.kamailio.netns import CLONE_NEWNET, ip
@@ -50,7 +50,7 @@ class TcpFlood:
         sources: Sequence[str],
         threads: int,
         data: bytes,
-        port: int = SIP_PORT,
+        port: int = ports.SIP.number,
     ) -> None:
         self.connections, self.refused, self.octets = 0, 0, 0
         self._stop = threading.Event()
@@ -162,7 +162,7 @@ def test_flood_of_broken_handshakes(
     plane: Cluster, hosts: tuple[str, str, str], sources: list[str]
 ) -> None:
     """TLS: half a greeting, and what is none."""
-    flood = TcpFlood(hosts[2], sources, 20, HELLO + os.urandom(2000), SIPS_PORT)
+    flood = TcpFlood(hosts[2], sources, 20, HELLO + os.urandom(2000), ports.SIPS.number)
     calls_beside(plane, hosts[:2], flood)
     assert flood.octets > 100_000
 

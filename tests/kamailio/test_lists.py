@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from agent.lists import LISTS
+from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load
-from settings.facts import Tier
 from tests.kamailio.netns import ip, own_prefix
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]

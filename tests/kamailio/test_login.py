@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from settings.facts import Tier
+from common.topology import Tier
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.sip import Agent, Call, Message, sdp

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from agent import pki
+from common import ports
 from settings import load
-from settings.facts import SIP_PORT, SIPS_PORT
 from tests.kamailio.cluster import (
     CALLEE,
     CALLER,
@@ -121,7 +121,7 @@ NUMBERED = {case.user: case for case in (*CASES, FORGOTTEN, WARM_UP)}
 
 def at(address: str, transport: str) -> str:
     """Host, port and parameter by which `transport` is spoken there."""
-    port = SIPS_PORT if transport == "tls" else SIP_PORT
+    port = ports.SIPS.number if transport == "tls" else ports.SIP.number
     return f"{address}:{port}" + ("" if transport == "udp" else f";transport={transport}")
 
 
@@ -166,7 +166,9 @@ def caller_of(plane: Cluster, case: Case) -> Agent:
     if case.near == "udp":
         return plane.ua(case.address, 5100 + case.number)
     connect = plane.tls_ua if case.near == "tls" else plane.tcp_ua
-    return connect(case.address, (SBC1, SIPS_PORT if case.near == "tls" else SIP_PORT))
+    return connect(
+        case.address, (SBC1, ports.SIPS.number if case.near == "tls" else ports.SIP.number)
+    )
 
 
 def callees(plane: Cluster) -> dict[int, Agent]:
@@ -185,7 +187,7 @@ def callees(plane: Cluster) -> dict[int, Agent]:
 def place(plane: Cluster, case: Case, caller: Agent, callee: Agent) -> None:
     """The call from INVITE to its end, which the case keeps."""
     domain = "pbx.example" if case.kind == "domain" else ""
-    port = SIPS_PORT if case.near == "tls" else SIP_PORT
+    port = ports.SIPS.number if case.near == "tls" else ports.SIP.number
     call = case.call = caller.call((SBC1, port), user=case.user, domain=domain)
     extra = ""
     if case.kind == "digest":

@@ -11,8 +11,8 @@ import pytest
 
 from agent import active
 from agent.config import Kind
+from common import cdr
 from rendering.contexts import Records
-from settings.facts import RECORD_TEXT
 from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
@@ -145,8 +145,8 @@ def test_what_is_too_long_for_router_confd_is_cut(
     long = "x" * 300
     call = caller.call(SBC1, call_id=f"{time.time()}-{long}", user=long)
     assert call.invite().status == 486
-    record = only_record(plane, call.call_id[:RECORD_TEXT])
-    assert record["to_uri"] == f"sip:{long}"[:RECORD_TEXT]
+    record = only_record(plane, call.call_id[: cdr.TEXT_LENGTH])
+    assert record["to_uri"] == f"sip:{long}"[: cdr.TEXT_LENGTH]
     assert len(record["idempotency_key"]) == 64, "a digest"
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from agent.plane import Plane, Sbc
 from agent.registrations import Registrations, parse
+from common import ports
 from router_confd.uacreg import COLUMNS
-from settings.facts import CONFD_KAMAILIO_PORT
 from tests.kamailio.cluster import CALLEE, CONFDS, ROUTERS, SBCS, Cluster, wait_until
 from tests.kamailio.netns import inside, run, socket_in
 from tests.kamailio.node import Node
@@ -72,7 +72,7 @@ class Agents:
         return Plane(
             frozenset(node.address for node in self.plane.tier("rtr")),
             frozenset(Sbc(*addresses) for addresses in self.sbcs.values()),
-            tuple(f"http://{a}:{CONFD_KAMAILIO_PORT}" for a in CONFDS),
+            tuple(f"http://{a}:{ports.ROUTER_CONFD_INTERNAL.number}" for a in CONFDS),
         )
 
     def _loop(self) -> None:
@@ -322,8 +322,8 @@ def test_nobody_else_registers_through_an_sbc(plane: Cluster, registrar: Registr
 
 
 def test_initial_table_is_that_of_router_confd() -> None:
+    from common.topology import Tier
     from rendering.kamailio_files import INITIAL
-    from settings.facts import Tier
 
     assert INITIAL[Tier.ROUTER]["uacreg"] == HEAD + "\n"
     assert parse(HEAD + "\n" + trunk(7) + "\n").text() == f"{HEAD}\n1{trunk(7)[1:]}\n"

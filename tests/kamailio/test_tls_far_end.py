@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent import pki
+from common import ports
 from settings import load
-from settings.facts import SIPS_PORT
 from tests.kamailio.cluster import Cluster, cluster, wait_until, with_sip
 from tests.kamailio.netns import socket_in
 from tests.kamailio.registrar import TcpRegistrar
@@ -52,7 +52,7 @@ def test_trunk_registers_over_tls(plane: Cluster, agents: Agents) -> None:
     tell(plane, trunk(7, port=5081, parameters=";transport=tls"))
     registered(registrar)
     assert registrar.living[0].contact in {
-        f"sip:7@{public}:{SIPS_PORT};transport=tls" for public in PUBLIC
+        f"sip:7@{public}:{ports.SIPS.number};transport=tls" for public in PUBLIC
     }
     assert len(registrar.registers) == 2  # 401, then 200
     assert len(registrar.connections) == 1

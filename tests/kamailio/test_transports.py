@@ -15,9 +15,9 @@ import pytest
 
 from agent import pki, sbc_tls
 from agent.kamcmd import RpcFailed
+from common import ports
 from rendering.files import File
 from settings import load
-from settings.facts import SIP_PORT, SIPS_PORT
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.netns import run
@@ -60,7 +60,7 @@ Endpoints = Callable[..., Agent]
 
 
 def sbc(transport: str) -> tuple[str, int]:
-    return SBC1, SIPS_PORT if transport == "tls" else SIP_PORT
+    return SBC1, ports.SIPS.number if transport == "tls" else ports.SIP.number
 
 
 def caller_by(plane: Cluster, transport: str, address: str = CALLER) -> Agent:
@@ -205,7 +205,7 @@ def test_sips_is_taken_as_tls_on_this_hop(plane: Cluster) -> None:
     """What the SBC itself writes is `sip:` with transport=tls."""
     caller, callee = caller_by(plane, "tls"), callee_by(plane, "tls")
     call = caller.call(sbc("tls"))
-    call.target, call.contact = f"sips:100@{SBC1}:{SIPS_PORT}", f"<sips:ua@{CALLER}:5061>"
+    call.target, call.contact = f"sips:100@{SBC1}:{ports.SIPS.number}", f"<sips:ua@{CALLER}:5061>"
     assert call.invite().status == 200
     call.ack()
     other = callee.calls[call.call_id]
@@ -263,7 +263,7 @@ def test_call_goes_on_through_another_sbc(plane: Cluster, transport: str) -> Non
     assert call.request("INVITE", body=sdp(CALLER, 6000)).status == 200
     call.ack()
     assert call.target.endswith(f"{SBC2}:{sbc2[1]};transport={transport}")
-    other.peer = (SBC2, SIP_PORT)
+    other.peer = (SBC2, ports.SIP.number)
     assert other.request("INFO").status == 200
     assert other.bye().status == 200
     assert call.requests[-1].method == "BYE"

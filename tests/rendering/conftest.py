@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from common.topology import CONSUL_SERVER, Tier
 from rendering import user_data
 from rendering.user_data import UserData
 from settings import Deployment, load
-from settings.facts import CONSUL_SERVER, Tier
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 ROLES = [CONSUL_SERVER, *(tier.value for tier in Tier)]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from rendering.user_data import UserData
 from settings import Deployment
-from settings.facts import Tier
 from settings.models import DispatchAlgorithm, Limits
 
 

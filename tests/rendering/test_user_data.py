@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from agent import pki
+from common.topology import Tier
 from rendering import instance_files, mime, user_data
 from rendering.files import File
 from rendering.user_data import TerraformInterpolation, UserData, UserDataTooLarge
 from settings import Deployment
-from settings.facts import USER_DATA_LIMIT, Tier
 from settings.models import DispatchAlgorithm
 
 # Words that only a value of a secret would follow; names and paths of secrets are no secrets.
@@ -44,7 +44,7 @@ def _parts(data: UserData) -> dict[str, str]:
 
 def test_user_data_is_within_the_limit_of_ec2(rendered: UserData) -> None:
     assert rendered.size == len(base64.b64decode(rendered.encoded))
-    assert rendered.size < USER_DATA_LIMIT
+    assert rendered.size < user_data.LIMIT
 
 
 def test_options_leave_room_within_the_limit(deployment: Deployment) -> None:
@@ -58,7 +58,7 @@ def test_options_leave_room_within_the_limit(deployment: Deployment) -> None:
     largest = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
     for tier in Tier:
         data = user_data.for_tier(deployment, largest, tier)
-        assert data.size < USER_DATA_LIMIT - ROOM
+        assert data.size < user_data.LIMIT - ROOM
         assert gzip.decompress(data.compressed).decode() == data.mime
 
 

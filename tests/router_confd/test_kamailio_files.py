@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from common import cdr
 from router_confd.uacreg import COLUMNS
-from settings.facts import RECORD_TEXT
 from tests.router_confd.instance import Instance, Site
 
 pytestmark = pytest.mark.db
@@ -67,7 +67,7 @@ def test_cdr_of_an_unknown_tenant(site: Site, tenant: str | None) -> None:
 
 
 def test_text_of_a_cdr_has_the_length_that_routers_cut_to(site: Site) -> None:
-    for length, status in ((RECORD_TEXT, 200), (RECORD_TEXT + 1, 422)):
+    for length, status in ((cdr.TEXT_LENGTH, 200), (cdr.TEXT_LENGTH + 1, 422)):
         text = "x" * length
         for field in ("from_uri", "to_uri", "call_id", "idempotency_key"):
             assert send(site.confd, record(site, **{field: text})).status_code == status

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from settings.facts import CONSUL_SERVER, TAG_CONSUL, Tier
+from common.names import TAG_CONSUL
+from common.topology import CONSUL_SERVER, Tier
 from tests.synth.synthesized import Json, Synthesized, unpack
 
 AGENT = "/etc/c4/agent.json"

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from settings.facts import CONSUL_SERVER, Tier
+from common.topology import CONSUL_SERVER, Tier
 from settings.load import ROOT
 from tests.synth.synthesized import Synthesized
 

@@ -5,28 +5,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from settings.facts import (
-    HOOK_LAUNCHING,
-    HOOK_TERMINATING,
-    RTP_PORT_MAX,
-    RTP_PORT_MIN,
-    SIP_PORT,
-    SIPS_PORT,
-    TAG_DEPLOYMENT,
-    TAG_ROLE,
-    TAG_TENANT,
-    USER_DATA_LIMIT,
-)
+from common import ports
+from common.names import HOOK_LAUNCHING, HOOK_TERMINATING, TAG_DEPLOYMENT, TAG_ROLE, TAG_TENANT
+from rendering import user_data
 from tests.synth.synthesized import Synthesized, unpack
 
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 OPEN_TO_THE_WORLD = {
     "sbc": {
-        ("udp", SIP_PORT, SIP_PORT),
-        ("tcp", SIP_PORT, SIP_PORT),
-        ("tcp", SIPS_PORT, SIPS_PORT),
+        ("udp", ports.SIP.number, ports.SIP.number),
+        ("tcp", ports.SIP.number, ports.SIP.number),
+        ("tcp", ports.SIPS.number, ports.SIPS.number),
     },
-    "rtp": {("udp", RTP_PORT_MIN, RTP_PORT_MAX)},
+    "rtp": {("udp", ports.RTP.first, ports.RTP.last)},
 }
 # Statements on all resources, each with the reason why IAM cannot say it more narrowly.
 ALL_RESOURCES = {
@@ -246,7 +237,7 @@ def test_user_data_is_final_and_fits(synthesized: Synthesized) -> None:
     found = list(synthesized.user_data())
     assert len(found) == 1 + 4 * len(synthesized.settings.tenants)
     for where, data in found:
-        assert len(data) < USER_DATA_LIMIT, f"{where}: {len(data)} bytes"
+        assert len(data) < user_data.LIMIT, f"{where}: {len(data)} bytes"
         text = unpack(data)
         assert text.startswith(("Content-Type: multipart/", "MIME-Version:")), where
         assert "${" not in text, where

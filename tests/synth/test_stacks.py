@@ -10,14 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from common import ports
 from settings import Deployment, load
-from settings.facts import (
-    CONFD_API_PORT,
-    KAMAILIO_HTTP_PORT,
-    RTPENGINE_HTTP_PORT,
-    SIP_PORT,
-    SIPS_PORT,
-)
 from settings.load import ROOT
 from settings.models import S3State, Tenant
 from tests.synth.synthesized import Synthesized, synthesize
@@ -190,10 +184,10 @@ def test_metrics_and_management_api_open_to_the_named_ranges_only(tmp_path: Path
         if rule.get("cidr_ipv4", "0.0.0.0/0") != "0.0.0.0/0"
     }
     assert opened == {
-        ("router-confd", "10.1.0.0/16", CONFD_API_PORT),
-        ("sbc", "10.2.0.0/16", KAMAILIO_HTTP_PORT),
-        ("router", "10.2.0.0/16", KAMAILIO_HTTP_PORT),
-        ("rtp", "10.2.0.0/16", RTPENGINE_HTTP_PORT),
+        ("router-confd", "10.1.0.0/16", ports.ROUTER_CONFD_API.number),
+        ("sbc", "10.2.0.0/16", ports.KAMAILIO_HTTP.number),
+        ("router", "10.2.0.0/16", ports.KAMAILIO_HTTP.number),
+        ("rtp", "10.2.0.0/16", ports.RTPENGINE_HTTP.number),
     }
 
 
@@ -214,7 +208,7 @@ def test_every_public_address_is_answered_only_while_its_check_passes(
     assert len({record["set_identifier"] for record in addresses}) == len(pool)
     for record in addresses:
         assert checks[record["health_check_id"]]["ip_address"] == record["records"][0]
-        assert checks[record["health_check_id"]]["port"] == SIP_PORT
+        assert checks[record["health_check_id"]]["port"] == ports.SIP.number
 
 
 def test_each_transport_is_found_by_naptr_and_srv(production: Synthesized) -> None:
@@ -222,9 +216,9 @@ def test_each_transport_is_found_by_naptr_and_srv(production: Synthesized) -> No
     services = {r["name"]: r["records"] for r in records if r["type"] == "SRV"}
     (naptr,) = [r["records"] for r in records if r["type"] == "NAPTR"]
     assert services == {
-        "_sip._udp.sip.globex.example": [f"10 10 {SIP_PORT} sip.globex.example."],
-        "_sip._tcp.sip.globex.example": [f"10 10 {SIP_PORT} sip.globex.example."],
-        "_sips._tcp.sip.globex.example": [f"10 10 {SIPS_PORT} sip.globex.example."],
+        "_sip._udp.sip.globex.example": [f"10 10 {ports.SIP.number} sip.globex.example."],
+        "_sip._tcp.sip.globex.example": [f"10 10 {ports.SIP.number} sip.globex.example."],
+        "_sips._tcp.sip.globex.example": [f"10 10 {ports.SIPS.number} sip.globex.example."],
     }
     assert {line.split()[-1].rstrip(".") for line in naptr} == set(services)
 

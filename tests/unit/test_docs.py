@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cli import docs
-from settings import Deployment, facts
+from common import ports
+from settings import Deployment
 
 
 def test_generated_documentation_is_fresh() -> None:
@@ -25,11 +26,9 @@ def test_every_setting_is_documented() -> None:
 def test_every_port_is_documented_with_its_use() -> None:
     page = docs.ports_page()
 
-    ports = [name for name in vars(facts) if "_PORT" in name]
-    assert ports
-    for name in ports:
+    for name, port in ports.ALL.items():
         line = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
-        assert line.split("|")[3].strip(), f"{name}: settings/facts.py does not say its use"
+        assert str(port) in line and port.use in line
 
 
 def test_stale_file_is_reported_and_left_alone_by_check(tmp_path: Path) -> None:

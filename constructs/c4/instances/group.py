@@ -19,7 +19,7 @@ from constructs import Construct
 
 from c4.instances.launch_template import LaunchTemplate
 from c4.instances.role import InstanceRole
-from settings.facts import HOOK_LAUNCHING, HOOK_TERMINATING
+from common.names import HOOK_LAUNCHING, HOOK_TERMINATING
 
 MAX_HEARTBEAT_S = 7200  # limit of AWS; the agent's heartbeats go beyond it
 METRICS = ("GroupDesiredCapacity", "GroupInServiceInstances", "GroupPendingInstances")

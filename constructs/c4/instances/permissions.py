@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from c4.account import Account
 from c4.policy import Statement
-from settings.facts import TAG_HELD, metric_namespace
+from common.names import TAG_HELD, metric_namespace
 
 
 def every_instance(account: Account, *, deployment: str, group: str) -> list[Statement]:

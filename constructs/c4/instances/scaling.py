@@ -11,7 +11,7 @@ from cdktf_cdktf_provider_aws.autoscaling_policy import (
 )
 from constructs import Construct
 
-from settings.facts import METRIC_ACTIVE_CALLS, metric_namespace
+from common.names import METRIC_ACTIVE_CALLS, metric_namespace
 
 WARMUP_S = 60  # until a new instance carries its share
 

@@ -1,0 +1,72 @@
+"""Names of what the parts of a deployment find each other by: tags, secrets, services, hooks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from common.topology import CONSUL_SERVER, Tier
+
+TAG_DEPLOYMENT: Final = "c4:deployment"
+TAG_TENANT: Final = "c4:tenant"
+TAG_ROLE: Final = "c4:role"  # a Tier's value, or CONSUL_SERVER
+# On an Elastic IP: when an instance took it, until that one has drained; on a free one: it died.
+TAG_HELD: Final = "c4:held"
+TAG_CONSUL: Final = "c4:consul"  # on Consul servers only, for `retry_join`: the deployment
+
+HOOK_LAUNCHING: Final = "launching"  # lifecycle hooks of every group, completed by the agent
+HOOK_TERMINATING: Final = "terminating"
+# CloudWatch, namespace `metric_namespace()`, dimension AutoScalingGroupName; scaling follows it
+METRIC_ACTIVE_CALLS: Final = "ActiveCalls"
+SBC_TLS: Final = "sbc-tls"  # part of a secret's name: certificate and key of a tenant's SBCs
+DATABASE_NAME: Final = "router_confd"
+
+
+def service_name(tenant: str, tier: Tier) -> str:
+    """Consul service name of a tenant's tier, e.g. `acme-router`."""
+    return f"{tenant}-{tier}"
+
+
+def node_prefix(owner: str, tier: Tier | None = None) -> str:
+    """Prefix of the Consul node names of a tenant, of its tier, or of the servers: `acme--sbc--`.
+
+    No name contains two hyphens in a row, so no tenant's prefix is part of another's.
+    """
+    return f"{owner}--" if tier is None else f"{owner}--{tier}--"
+
+
+def sources_key(tenant: str) -> str:
+    """Key in Consul under which a router's agent tells the SBCs who may call: `c4/acme/sources`."""
+    return f"{key_prefix(tenant)}sources"
+
+
+def key_prefix(tenant: str) -> str:
+    """Prefix of a tenant's keys in Consul, part of no other's: `c4/acme/`."""
+    return f"c4/{tenant}/"
+
+
+def record_route_name(tenant: str, tier: Tier) -> str:
+    """Logical host of a tier in Record-Route headers, e.g. `router.acme.c4.internal`.
+
+    Nothing resolves it: every Kamailio of the tier has it as an alias.
+    """
+    return f"{tier}.{tenant}.c4.internal"
+
+
+def resource_name(deployment: str, *parts: str) -> str:
+    """Name of an AWS resource: `c4-<deployment>-<part>-...`."""
+    return "-".join(("c4", deployment, *parts))
+
+
+def secret_name(deployment: str, *parts: str) -> str:
+    """Name in Secrets Manager: `c4/<deployment>/<part>/...`."""
+    return "/".join(("c4", deployment, *parts))
+
+
+def token_secret(deployment: str, tenant: str, tier: Tier) -> str:
+    """Name of the secret with the token of a tier's Consul agents."""
+    return secret_name(deployment, tenant, CONSUL_SERVER, tier)
+
+
+def metric_namespace(deployment: str) -> str:
+    """CloudWatch namespace of the deployment's metrics: `C4/<deployment>`."""
+    return f"C4/{deployment}"

@@ -1,0 +1,51 @@
+"""The tiers of a tenant, and the segments of the VPC that they live in."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Segment(StrEnum):
+    """A slice of the VPC; each has one subnet per availability zone."""
+
+    EDGE = "edge"  # public: SBC
+    INTERNAL = "internal"  # private: routers, router-confd, Consul servers
+    MEDIA = "media"  # public: rtpengine
+    DATA = "data"  # isolated: PostgreSQL
+
+    @property
+    def is_public(self) -> bool:
+        """True when the segment's default route is the internet gateway."""
+        return self in (Segment.EDGE, Segment.MEDIA)
+
+
+class Tier(StrEnum):
+    """A group of equal instances of one tenant."""
+
+    SBC = "sbc"
+    ROUTER = "router"
+    RTP = "rtp"
+    CONFD = "router-confd"
+
+    @property
+    def segment(self) -> Segment:
+        """The segment whose subnets the tier's autoscaling group uses."""
+        return {
+            Tier.SBC: Segment.EDGE,
+            Tier.ROUTER: Segment.INTERNAL,
+            Tier.RTP: Segment.MEDIA,
+            Tier.CONFD: Segment.INTERNAL,
+        }[self]
+
+    @property
+    def has_public_address(self) -> bool:
+        """True when each instance claims an Elastic IP of the tier's pool at boot."""
+        return self.segment.is_public
+
+    @property
+    def runs_kamailio(self) -> bool:
+        return self in (Tier.SBC, Tier.ROUTER)
+
+
+CONSUL_SERVER: Final = "consul"  # role of the shared server group; not a tenant's tier
