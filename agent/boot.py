@@ -6,13 +6,17 @@ import json
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from agent import aws, confd, consul_secrets, eip, facts, log, pool, sbc_tls
-from agent.config import Config, Kind
+from agent import facts, log
+from agent.aws import clients, eip, router_confd
+from agent.config import Config
+from agent.consul import credentials
 from agent.errors import AgentError
 from agent.facts import Facts
+from agent.files.atomic import write
+from agent.kamailio import certificate, tier_addresses
 from agent.retry import until_done
-from agent.write import write
 from common import paths
+from common.topology import Role
 
 
 def boot(config: Config) -> None:
@@ -23,24 +27,24 @@ def boot(config: Config) -> None:
         instance = instance.model_copy(update={"public_ip": address})
     write(paths.FACTS, instance.model_dump_json(indent=1, exclude_none=True) + "\n")
     log.info("facts", **json.loads(instance.model_dump_json()))
-    if config.kind.runs_kamailio:
+    if config.role.runs_kamailio:
         write_kamailio(instance)
-    elif config.kind is Kind.RTP:
+    elif config.role is Role.RTP:
         write_rtpengine(config, instance)
-    if config.kind is Kind.SBC:
-        until_done("addresses of the tier", lambda: pool.refresh(config, owner="c4"))
-        until_done("certificate", lambda: sbc_tls.refresh(config, instance, owner="c4"))
-    until_done("Consul secrets", lambda: consul_secrets.write_all(config, instance))
-    if config.kind is Kind.CONFD:
-        until_done("router-confd secrets", lambda: confd.write_secrets(config, instance))
-        until_done("database", lambda: confd.write_database(config, instance))
+    if config.role is Role.SBC:
+        until_done("addresses of the tier", lambda: tier_addresses.refresh(config, owner="c4"))
+        until_done("certificate", lambda: certificate.refresh(config, instance, owner="c4"))
+    until_done("Consul secrets", lambda: credentials.write_all(config, instance))
+    if config.role is Role.ROUTER_CONFD:
+        until_done("router-confd secrets", lambda: router_confd.write_secrets(config, instance))
+        until_done("database", lambda: router_confd.write_database(config, instance))
     if config.service is not None:
         write_service(instance)
     write(paths.BOOTED, "")
 
 
 def _claim(config: Config, instance: Facts) -> IPv4Address:
-    return eip.claim(aws.client("ec2", config.region), config.tags, instance.instance_id)
+    return eip.claim(clients.client("ec2", config.region), config.tags, instance.instance_id)
 
 
 def write_kamailio(instance: Facts) -> None:

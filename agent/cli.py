@@ -17,8 +17,8 @@ from common import paths
 
 if TYPE_CHECKING:
     from agent.config import Config
+    from agent.consul.local import LocalConsul
     from agent.daemon import Daemon
-    from agent.local_consul import LocalConsul
 
 SETTLE_S = 1.0
 FAILED, MISUSED = 1, 2
@@ -47,7 +47,7 @@ def drain(_: argparse.Namespace) -> int:
 
 def apply(arguments: argparse.Namespace) -> int:
     """check a rendered list and hand it to Kamailio"""
-    from agent import apply as lists
+    from agent.kamailio import service_lists as lists
 
     try:
         lists.apply(arguments.list)
@@ -73,21 +73,22 @@ def maintenance(arguments: argparse.Namespace) -> int:
 
 
 def _consul(config: Config) -> LocalConsul:
-    from agent import server
-    from agent.local_consul import LocalConsul
+    from agent.consul import leader
+    from agent.consul.local import LocalConsul
 
     # On a tenant's instance the Consul agent itself has the tier's token for local callers.
-    token = None if config.service else server.tokens()["management"]
+    token = None if config.service else leader.tokens()["management"]
     return LocalConsul(config.ports.consul_http, config.service, token)
 
 
 def _daemon() -> Daemon:
     from agent import config, facts
+    from agent.aws.imds import Imds
     from agent.daemon import Daemon
-    from agent.imds import Imds
+    from agent.instance import Instance
 
     settings = config.load()
-    return Daemon(settings, facts.load(), Imds(), _consul(settings))
+    return Daemon(Instance(settings, facts.load(), Imds(), _consul(settings)))
 
 
 def parser() -> argparse.ArgumentParser:

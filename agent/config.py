@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import AgentError
 from common import paths
+from common.topology import Role
 
 
 class Model(BaseModel):
     """Immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Kind(StrEnum):
-    """What the instance runs; each has its own health check and count of active calls."""
-
-    SBC = "sbc"
-    ROUTER = "router"
-    RTP = "rtp"
-    CONFD = "router-confd"
-    CONSUL = "consul"
-
-    @property
-    def runs_kamailio(self) -> bool:
-        return self in (Kind.SBC, Kind.ROUTER)
-
-    @property
-    def carries_calls(self) -> bool:
-        return self.runs_kamailio or self is Kind.RTP
 
 
 class Ports(Model):
@@ -72,7 +54,7 @@ class Config(Model):
 
     deployment: str
     region: str
-    kind: Kind
+    role: Role
     group: str = Field(description="autoscaling group of the instance")
     service: str | None = Field(
         default=None, description="id and name of the Consul service; None on servers"

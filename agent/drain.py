@@ -11,7 +11,7 @@ from typing import Protocol
 
 from agent import log
 from agent.errors import AgentError
-from agent.write import write
+from agent.files.atomic import write
 from common import paths
 
 SETTLE_S = 3.0  # lists reload, requests in progress end
@@ -23,7 +23,7 @@ REASON = "c4: draining"
 
 
 class Consul(Protocol):
-    """What a drain needs of `agent.local_consul.LocalConsul`."""
+    """What a drain needs of `agent.consul.local.LocalConsul`."""
 
     def maintenance(self, enable: bool, reason: str) -> None: ...
     def deregister(self) -> None: ...
@@ -31,7 +31,7 @@ class Consul(Protocol):
 
 
 class Hooks(Protocol):
-    """What a drain needs of `agent.hooks.Hooks`."""
+    """What a drain needs of `agent.aws.lifecycle_hooks.Hooks`."""
 
     def complete(self, hook: str) -> None: ...
     def heartbeat(self, hook: str) -> None: ...

@@ -45,7 +45,25 @@ class Tier(StrEnum):
 
     @property
     def runs_kamailio(self) -> bool:
-        return self in (Tier.SBC, Tier.ROUTER)
+        return Role(self.value).runs_kamailio
 
 
 CONSUL_SERVER: Final = "consul"  # role of the shared server group; not a tenant's tier
+
+
+class Role(StrEnum):
+    """What an instance is: one of a tenant's tier, or a Consul server."""
+
+    SBC = Tier.SBC.value
+    ROUTER = Tier.ROUTER.value
+    RTP = Tier.RTP.value
+    ROUTER_CONFD = Tier.CONFD.value
+    CONSUL_SERVER = CONSUL_SERVER
+
+    @property
+    def runs_kamailio(self) -> bool:
+        return self in (Role.SBC, Role.ROUTER)
+
+    @property
+    def carries_calls(self) -> bool:
+        return self.runs_kamailio or self is Role.RTP

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.config import Config, Database, Kind, Ports, Secrets
+from agent.config import Config, Database, Ports, Secrets
 from common import names, ports, topology
-from common.topology import Tier
+from common.topology import Role, Tier
 from settings.models import CallTierSize, Deployment, KamailioSize, Tenant
 
 CONFD_DRAIN_S = 30  # router-confd has no calls, only requests in progress
@@ -128,7 +128,7 @@ def agent_config(
     return Config(
         deployment=name,
         region=deployment.region,
-        kind=Kind(tier.value),
+        role=Role(tier.value),
         group=names.resource_name(name, tenant.name, tier),
         service=names.service_name(tenant.name, tier),
         check_path=_CHECK_PATH[tier],
@@ -165,7 +165,7 @@ def consul_server_config(deployment: Deployment) -> Config:
     return Config(
         deployment=name,
         region=deployment.region,
-        kind=Kind.CONSUL,
+        role=Role.CONSUL_SERVER,
         group=names.resource_name(name, topology.CONSUL_SERVER),
         service=None,
         tags={names.TAG_DEPLOYMENT: name, names.TAG_ROLE: topology.CONSUL_SERVER},

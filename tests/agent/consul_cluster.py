@@ -24,14 +24,15 @@ from consul.exceptions import ConsulException
 from consul.std import Consul
 
 import settings
-from agent import consul_secrets, server
-from agent.config import Config, Kind, Secrets
+from agent.config import Config, Secrets
+from agent.consul import credentials
+from agent.consul.leader import lead
+from agent.consul.quorum import Quorum
 from agent.errors import AgentError
 from agent.facts import Facts
-from agent.quorum import Quorum
 from common import paths, ports
 from common.names import TAG_DEPLOYMENT, TAG_ROLE, node_prefix, token_secret
-from common.topology import CONSUL_SERVER, Tier
+from common.topology import CONSUL_SERVER, Role, Tier
 from host import golang
 from rendering.instance import InstanceContext
 from rendering.templates import render
@@ -156,7 +157,7 @@ class LoopbackCluster:
         for folder in (etc, run, run / "tls", node.data):
             folder.mkdir(parents=True)
         with self._paths(node):
-            consul_secrets.write_all(self._config(node), node.facts)
+            credentials.write_all(self._config(node), node.facts)
         text = render(f"consul/{'server' if node.server else 'agent'}.hcl.j2", _context(node))
         text = text.replace("/run/c4/consul", str(run)).replace("/var/lib/consul", str(node.data))
         text = text.replace('"127.0.0.1"', f'"{node.address}"')
@@ -182,7 +183,7 @@ class LoopbackCluster:
     def _config(self, node: Node) -> Config:
         if node.server:
             return config(
-                kind=Kind.CONSUL, service=None, region=self.region, tags=SERVER_TAGS,
+                role=Role.CONSUL_SERVER, service=None, region=self.region, tags=SERVER_TAGS,
                 secrets=Secrets(consul_agent=AGENT_SECRET, consul_server=SERVER_SECRET),
             )  # fmt: skip
         secrets = Secrets(consul_agent=AGENT_SECRET, consul_tier=TOKEN_SECRET)
@@ -191,7 +192,7 @@ class LoopbackCluster:
     def lead(self, node: Node) -> None:
         """One round of what the agent of a server does as the leader's; raises `AgentError`."""
         with self._paths(node):
-            server.lead(self._config(node), node.facts, node.api(self.management()))
+            lead(self._config(node), node.facts, node.api(self.management()))
 
     def quorum(self, node: Node, limit_s: float) -> Quorum:
         """What the agent of a server watches."""

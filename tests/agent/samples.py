@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.config import Config, Kind, Ports, Secrets
+from agent.config import Config, Ports, Secrets
 from agent.facts import Facts
+from common.topology import Role
 
 GROUP = "c4-demo-acme-router"
 FACTS = Facts.model_validate(
@@ -23,7 +24,7 @@ def config(**changes: Any) -> Config:
     values: dict[str, Any] = {
         "deployment": "demo",
         "region": "eu-central-1",
-        "kind": Kind.ROUTER,
+        "role": Role.ROUTER,
         "group": GROUP,
         "service": "acme-router",
         "tags": {},

@@ -12,10 +12,11 @@ import pytest
 import requests
 from consul.exceptions import ACLPermissionDenied, ConsulException
 
-from agent import acl, plane, secrets, server
-from agent.acl import AccessControl
-from agent.local_consul import LocalConsul
-from agent.plane import Plane, Sbc
+from agent.aws import secrets
+from agent.consul import acl, leader, service_discovery
+from agent.consul.acl import AccessControl
+from agent.consul.local import LocalConsul
+from agent.consul.service_discovery import Plane, Sbc
 from common.names import TAG_TENANT, key_prefix, service_name, sources_key, token_secret
 from common.topology import Tier
 from tests.agent.consul_server import MANAGEMENT, Server, consul_server
@@ -157,7 +158,7 @@ def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str
     register("acme-2-sbc", "10.40.0.2", "critical", public_ip="203.0.113.2")
     register("acme-2-router-confd", "10.40.64.3", "passing")
     local = LocalConsul(consul.http_port, "acme-2-router", tokens["acme-2-router"])
-    assert plane.of(local, {TAG_TENANT: "acme-2"}) == Plane(
+    assert service_discovery.of(local, {TAG_TENANT: "acme-2"}) == Plane(
         frozenset({"10.40.64.1"}),
         frozenset({Sbc("10.40.0.1", "203.0.113.1")}),
         ("http://10.40.64.3:9600",),
@@ -290,5 +291,5 @@ def test_a_secret_that_the_list_omits_keeps_its_token(
 
 
 def test_the_leader_knows_that_it_leads(consul: Server) -> None:
-    assert server.leads(consul.api(MANAGEMENT), "127.0.0.1")
-    assert not server.leads(consul.api(MANAGEMENT), "10.40.64.5")
+    assert leader.leads(consul.api(MANAGEMENT), "127.0.0.1")
+    assert not leader.leads(consul.api(MANAGEMENT), "10.40.64.5")

@@ -12,10 +12,13 @@ from typing import Any
 import boto3
 import pytest
 
-from agent import boot, confd, consul_secrets, facts
-from agent.config import Database, Kind, Secrets
+from agent import boot, facts
+from agent.aws import router_confd
+from agent.config import Database, Secrets
+from agent.consul.credentials import write_all
 from agent.errors import AgentError
 from common import paths
+from common.topology import Role
 from tests.agent.samples import FACTS, config
 
 PUBLIC = FACTS.model_copy(update={"public_ip": IPv4Address("203.0.113.7")})
@@ -65,7 +68,7 @@ def test_kamailio_starts_with_empty_lists_but_keeps_those_it_has() -> None:
 
 
 def test_rtpengine_binds_the_private_address_and_advertises_the_public_one() -> None:
-    boot.write_rtpengine(config(kind=Kind.RTP), PUBLIC)
+    boot.write_rtpengine(config(role=Role.RTP), PUBLIC)
     assert "C4_INTERFACE=10.40.64.5!203.0.113.7\n" in paths.RTPENGINE_ENV.read_text()
 
 
@@ -121,13 +124,13 @@ def test_servers_and_instances_get_what_they_need_and_no_more(
         secrets=Secrets(consul_agent=names["consul_agent"], consul_tier=names["consul_tier"])
     )
     with pytest.raises(AgentError, match="has no value yet"):
-        consul_secrets.write_all(instance, FACTS)
+        write_all(instance, FACTS)
 
     server = config(
-        kind=Kind.CONSUL, service=None, deployment=tenant,
+        role=Role.CONSUL_SERVER, service=None, deployment=tenant,
         secrets=Secrets(consul_agent=names["consul_agent"], consul_server=names["consul_server"]),
     )  # fmt: skip
-    consul_secrets.write_all(server, FACTS)
+    write_all(server, FACTS)
     of_server = json.loads((paths.CONSUL / "secrets.json").read_text())
     assert (paths.CONSUL_TLS / "server-key.pem").exists()
     for path in [*paths.CONSUL.glob("*.json"), *paths.CONSUL_TLS.iterdir(), paths.CONSUL_TOKENS]:
@@ -137,7 +140,7 @@ def test_servers_and_instances_get_what_they_need_and_no_more(
     secretsmanager.put_secret_value(
         SecretId=names["consul_tier"], SecretString='{"token": "tier-token"}'
     )
-    consul_secrets.write_all(instance, FACTS)
+    write_all(instance, FACTS)
     of_instance = json.loads((paths.CONSUL / "secrets.json").read_text())
     assert of_instance["encrypt"] == of_server["encrypt"]
     assert of_instance["acl"]["tokens"] == {"agent": "tier-token", "default": "tier-token"}
@@ -153,12 +156,12 @@ def test_router_confd_gets_its_keys_and_a_certificate_but_not_the_authority(
     name = f"c4/demo/{tenant}/router-confd"
     secretsmanager.create_secret(Name=name)
     chosen = config(
-        kind=Kind.CONFD,
+        role=Role.ROUTER_CONFD,
         service=f"{tenant}-router-confd",
         secrets=Secrets(consul_agent="unused", router_confd=name),
     )
-    confd.write_secrets(chosen, FACTS)
-    keys = json.loads((paths.SECRETS / confd.SECRETS_FILE).read_text())
+    router_confd.write_secrets(chosen, FACTS)
+    keys = json.loads((paths.SECRETS / router_confd.SECRETS_FILE).read_text())
     assert keys.keys() == {"api_key", "encryption_key"}
     stored = json.loads(secretsmanager.get_secret_value(SecretId=name)["SecretString"])
     for path in paths.SECRETS.iterdir():
@@ -179,11 +182,13 @@ def test_router_confd_gets_the_address_and_credentials_of_its_database(
     aws: str, tenant: str
 ) -> None:
     identifier = f"c4-demo-{tenant}"
-    chosen = config(kind=Kind.CONFD, database=Database(instance=identifier, name="router_confd"))
+    chosen = config(
+        role=Role.ROUTER_CONFD, database=Database(instance=identifier, name="router_confd")
+    )
     with pytest.raises(AgentError, match=identifier):
-        confd.write_database(chosen, FACTS)
+        router_confd.write_database(chosen, FACTS)
     _database(aws, identifier)
-    confd.write_database(chosen, FACTS)
+    router_confd.write_database(chosen, FACTS)
     environment = dict(line.split("=", 1) for line in paths.CONFD_ENV.read_text().splitlines())
     assert environment["C4_CONFD_DATABASE_HOST"].startswith(identifier)
     credentials = Path(environment["C4_CONFD_DATABASE_CREDENTIALS_FILE"])
@@ -195,12 +200,14 @@ def test_router_confd_gets_the_address_and_credentials_of_its_database(
 
 def test_a_rotated_password_reaches_router_confd(aws: str, tenant: str) -> None:
     identifier = f"c4-demo-{tenant}"
-    chosen = config(kind=Kind.CONFD, database=Database(instance=identifier, name="router_confd"))
+    chosen = config(
+        role=Role.ROUTER_CONFD, database=Database(instance=identifier, name="router_confd")
+    )
     _database(aws, identifier)
-    confd.write_credentials(chosen)
-    path = paths.SECRETS / confd.DATABASE_FILE
+    router_confd.write_credentials(chosen)
+    path = paths.SECRETS / router_confd.DATABASE_FILE
     before = path.stat().st_ino
-    confd.write_credentials(chosen)
+    router_confd.write_credentials(chosen)
     assert path.stat().st_ino == before  # unchanged: not written again
     secrets = boto3.client("secretsmanager", region_name=aws)
     described = boto3.client("rds", region_name=aws).describe_db_instances(
@@ -210,5 +217,5 @@ def test_a_rotated_password_reaches_router_confd(aws: str, tenant: str) -> None:
         SecretId=described["MasterUserSecret"]["SecretArn"],
         SecretString=json.dumps({"username": "postgres", "password": "rotated"}),
     )
-    confd.write_credentials(chosen)
+    router_confd.write_credentials(chosen)
     assert json.loads(path.read_text())["password"] == "rotated"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import members, young
+from agent.consul import catalogue_age, members
 from common import ports
 from tests.agent.consul_cluster import LoopbackCluster, Node, wait
 
@@ -120,7 +120,10 @@ def test_services_are_back_when_all_servers_are_new(cluster: LoopbackCluster) ->
     wait(lambda: all(_registered(n) == _addresses(routers) for n in routers), SYNC_S, "services")
     expected = {node.name for node in (*new, *routers)}
     wait(lambda: _members(cluster, _led(cluster, new)) == expected, START_S, "only who is alive")
-    made = [young.token_made(str(router.address), ports.CONSUL_HTTP.number) for router in routers]
+    made = [
+        catalogue_age.token_made(str(router.address), ports.CONSUL_HTTP.number)
+        for router in routers
+    ]
     assert min(made) > lost, "so the agents know that who is absent may just be late"
     # And what happens from now on is seen.
     routers[1].kill()
@@ -130,7 +133,7 @@ def test_services_are_back_when_all_servers_are_new(cluster: LoopbackCluster) ->
 def test_a_server_goes_on_when_the_others_are_terminated(cluster: LoopbackCluster) -> None:
     servers = _servers(cluster, 3)
     routers = _routers(cluster, servers, 2)
-    made = young.token_made(str(routers[0].address), ports.CONSUL_HTTP.number)
+    made = catalogue_age.token_made(str(routers[0].address), ports.CONSUL_HTTP.number)
     leader = cluster.leader(servers)
     assert leader is not None
     left, other = (server for server in servers if server is not leader)
@@ -147,7 +150,7 @@ def test_a_server_goes_on_when_the_others_are_terminated(cluster: LoopbackCluste
     now = [left, *new]
     wait(lambda: cluster.leader(now) is left, START_S, "a leader")
     assert _registered(routers[0]) == _addresses(routers), "nothing was forgotten"
-    assert young.token_made(str(routers[0].address), ports.CONSUL_HTTP.number) == made
+    assert catalogue_age.token_made(str(routers[0].address), ports.CONSUL_HTTP.number) == made
     wait(lambda: _voters(cluster, now) == _addresses(now), START_S, "votes of the new servers")
 
     # The cluster is as good as before: it survives the one that saved it.

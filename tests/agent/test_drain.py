@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
+from agent.aws.lifecycle_hooks import Hooks
 from agent.drain import HEARTBEAT_S, RECORDS_LIMIT_S, Drain
 from agent.errors import AgentError
-from agent.hooks import Hooks
 from tests.agent.samples import FACTS, GROUP, config
 
 
@@ -227,7 +227,7 @@ def test_a_refused_completion_is_repeated_by_the_caller() -> None:
 
 
 def test_the_metric_is_the_one_that_scaling_follows(aws: str) -> None:
-    from agent import metrics
+    from agent.aws import metrics
 
     client = boto3.client("cloudwatch", region_name=aws)
     metrics.publish(client, config(), 7)

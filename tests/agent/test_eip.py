@@ -9,10 +9,11 @@ from typing import Any
 import boto3
 import pytest
 
-from agent import eip, pool
-from agent.config import Kind
+from agent.aws import eip
 from agent.errors import AgentError
+from agent.kamailio import tier_addresses
 from common import paths
+from common.topology import Role
 from tests.agent.samples import config
 
 IMAGE = "ami-12c6146b"  # any that moto knows
@@ -133,13 +134,13 @@ def test_the_table_names_the_whole_pool_and_nobody_elses(
     own = _pool(ec2, tags, 3)
     _pool(ec2, tags | {"c4:role": "rtp"}, 1)
     eip.claim(ec2, tags, _instances(ec2, 1)[0])
-    settings = config(kind=Kind.SBC, tags=tags)
-    assert pool.refresh(settings)
+    settings = config(role=Role.SBC, tags=tags)
+    assert tier_addresses.refresh(settings)
     rows = (tmp_path / "domain").read_text().splitlines()[1:]
     assert sorted(row.split(":")[1] for row in rows) == sorted(own)
-    assert not pool.refresh(settings)
+    assert not tier_addresses.refresh(settings)
     own += _pool(ec2, tags, 1)
-    assert pool.refresh(settings)
+    assert tier_addresses.refresh(settings)
     assert all(address in (tmp_path / "domain").read_text() for address in own)
 
 
@@ -149,5 +150,5 @@ def test_an_empty_answer_leaves_the_last_table(
     monkeypatch.setattr(paths, "KAMAILIO", tmp_path)
     (tmp_path / "domain").write_text("last")
     with pytest.raises(AgentError, match="pool of Elastic IPs"):
-        pool.refresh(config(kind=Kind.SBC, tags=tags))
+        tier_addresses.refresh(config(role=Role.SBC, tags=tags))
     assert (tmp_path / "domain").read_text() == "last"

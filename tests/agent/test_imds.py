@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from agent.aws.imds import Imds
 from agent.errors import AgentError
-from agent.imds import Imds
 
 
 class MetadataService(ThreadingHTTPServer):

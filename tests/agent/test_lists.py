@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import apply, young
-from agent.apply import ListRefused, NotYet, Places, RpcFailed
+from agent.consul import catalogue_age
 from agent.errors import AgentError
+from agent.kamailio import service_lists
+from agent.kamailio.service_lists import ListRefused, NotYet, Places, RpcFailed
 from common import paths
 
 NAME = "dispatcher.list"
@@ -56,7 +57,7 @@ def _apply(
     places: Places, text: str, kamailio: Kamailio, name: str = NAME, *, young: bool = False
 ) -> bool:
     (places.rendered / name).write_text(text)
-    return apply.apply(name, places, kamailio, sleep=lambda _: None, young=lambda: young)
+    return service_lists.apply(name, places, kamailio, sleep=lambda _: None, young=lambda: young)
 
 
 def test_a_good_list_is_swapped_in_and_reloaded_once(places: Places) -> None:
@@ -119,9 +120,9 @@ def test_a_list_that_kamailio_never_took_stays_pending_until_it_does(places: Pla
     with pytest.raises(RpcFailed):
         _apply(places, GOOD, Kamailio(RpcFailed("connect: No such file or directory")))
     assert (places.live / NAME).read_text() == GOOD
-    assert list(apply.pending((NAME,), places)) == [NAME]
+    assert list(service_lists.pending((NAME,), places)) == [NAME]
     assert _apply(places, GOOD, Kamailio())
-    assert apply.pending((NAME,), places) == {}
+    assert service_lists.pending((NAME,), places) == {}
 
 
 def test_a_router_that_leaves_is_known_before_it_is_gone_from_the_list(places: Places) -> None:
@@ -143,19 +144,19 @@ def test_a_bad_list_of_those_that_leave_does_not_keep_the_other_back(places: Pla
 
 
 def test_a_list_that_was_never_rendered_is_not_pending(places: Places) -> None:
-    assert apply.pending((NAME, "rtpengine"), places) == {}
+    assert service_lists.pending((NAME, "rtpengine"), places) == {}
 
 
 def test_a_change_is_pending(places: Places) -> None:
     _apply(places, GOOD, Kamailio())
     (places.rendered / NAME).write_text(OTHER)
-    assert list(apply.pending((NAME,), places)) == [NAME]
+    assert list(service_lists.pending((NAME,), places)) == [NAME]
 
 
 @pytest.mark.parametrize("name", ["nothing", "../../etc/passwd"])
 def test_an_unknown_list_is_refused_with_those_that_exist(places: Places, name: str) -> None:
     with pytest.raises(AgentError, match=r"is unknown; there are leaving, dispatcher\.list"):
-        apply.apply(name, places, Kamailio())
+        service_lists.apply(name, places, Kamailio())
 
 
 def test_each_list_has_a_later_second_than_the_one_before(places: Places) -> None:
@@ -174,7 +175,7 @@ def test_a_list_only_grows_while_the_catalogue_is_young(places: Places) -> None:
     with pytest.raises(NotYet, match=r"absent from it: 1 sip:10\.40\.64\.6"):
         _apply(places, GOOD, kamailio, young=True)
     assert (places.live / NAME).read_text() == GOOD + OTHER
-    assert NAME in apply.pending((NAME,), places), "the daemon tries again"
+    assert NAME in service_lists.pending((NAME,), places), "the daemon tries again"
     assert len(kamailio.calls) == 2
     assert _apply(places, GOOD, kamailio)
 
@@ -204,14 +205,14 @@ def test_a_catalogue_is_young_when_its_token_is_newer_than_the_instance(
     for name in ("CONFIG", "BOOTED"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     paths.CONFIG.write_text('{"ports": {"consul_http": 1}}')  # nobody listens there
-    assert not young.catalogue_is_young()
+    assert not catalogue_age.catalogue_is_young()
     now = datetime.datetime.now(datetime.UTC)
     paths.BOOTED.touch()
     os.utime(paths.BOOTED, (now.timestamp() - booted_s,) * 2)
-    assert not young.catalogue_is_young()
+    assert not catalogue_age.catalogue_is_young()
     made = now - datetime.timedelta(seconds=made_s)
-    monkeypatch.setattr(young, "token_made", lambda host, port: made)
-    assert young.catalogue_is_young() is expected
+    monkeypatch.setattr(catalogue_age, "token_made", lambda host, port: made)
+    assert catalogue_age.catalogue_is_young() is expected
 
 
 def test_confirmed_sources_need_not_wait_for_instances(places: Places) -> None:

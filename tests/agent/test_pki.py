@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import pki
+from agent.consul import pki
 
 HOSTS = ("server.demo.consul", "localhost")
 

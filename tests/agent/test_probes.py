@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from agent import probes
-from agent.health import HealthServer
-from agent.probes import ProbeFailed
+from agent.checks import probes
+from agent.checks.health import HealthServer
+from agent.checks.probes import ProbeFailed
 
 Reply = Callable[[bytes], bytes | None]
 

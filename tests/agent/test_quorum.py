@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import pytest
 
-from agent import quorum
+from agent.consul import quorum
+from agent.consul.quorum import Quorum, View
 from agent.errors import AgentError
-from agent.quorum import Quorum, View
 
 # As EC2 makes them; OWN is the lowest.
 OWN, *OTHERS = [f"i-0{digit}23456789abcdef0" for digit in "12345"]

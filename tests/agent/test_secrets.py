@@ -11,7 +11,8 @@ from typing import Any
 import boto3
 import pytest
 
-from agent import confd, consul_secrets, secrets
+from agent.aws import router_confd, secrets
+from agent.consul import credentials
 from agent.errors import AgentError
 
 
@@ -38,7 +39,7 @@ def test_servers_that_boot_together_agree_on_one_key(client: Any, name: str) -> 
 
     def make() -> dict[str, Any]:
         barrier.wait(5)  # all three have seen that there is none
-        return consul_secrets.new_agent_secret({"ca_certificate": "PEM"})
+        return credentials.new_agent_secret({"ca_certificate": "PEM"})
 
     with ThreadPoolExecutor(3) as executor:
         futures = [executor.submit(secrets.read_or_create, client, name, make) for _ in range(3)]
@@ -70,17 +71,18 @@ def test_a_malformed_secret_is_an_error_that_does_not_tell_it(
 
 
 def test_only_the_servers_secret_can_sign_and_manage() -> None:
-    servers = consul_secrets.new_server_secret("demo")
-    agents = consul_secrets.new_agent_secret(servers)
+    servers = credentials.new_server_secret("demo")
+    agents = credentials.new_agent_secret(servers)
     assert agents.keys() == {"gossip_key", "ca_certificate"}
     assert "PRIVATE KEY" not in json.dumps(agents)
-    assert (
-        servers["management_token"] != consul_secrets.new_server_secret("demo")["management_token"]
-    )
+    assert servers["management_token"] != credentials.new_server_secret("demo")["management_token"]
 
 
 def test_keys_of_router_confd_are_strong_and_different() -> None:
-    one, other = confd.new_secrets("acme-router-confd"), confd.new_secrets("acme-router-confd")
+    one, other = (
+        router_confd.new_secrets("acme-router-confd"),
+        router_confd.new_secrets("acme-router-confd"),
+    )
     assert len(base64.urlsafe_b64decode(one["encryption_key"])) == 32
     assert len(one["api_key"]) >= 43
     assert one["api_key"] != other["api_key"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.probes import ProbeFailed
-from agent.selfcheck import LIMIT_S, SelfCheck
+from agent.checks.probes import ProbeFailed
+from agent.checks.selfcheck import LIMIT_S, SelfCheck
 
 
 class Instance:

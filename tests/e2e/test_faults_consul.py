@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from agent.young import YOUNG
+from agent.consul.catalogue_age import YOUNG
 from cli.demo.fault import LISTED_LIMIT_S, Unlisting
 from cli.faults import Finding
 from common import ports

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 
-from agent import pki
+from agent.consul import pki
 from cli.demo.internet import CARRIER, DID
 from common import ports
 from common.names import SBC_TLS, secret_name, service_name

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import agent.apply as lists
-from agent import pki, pool, relays, sbc_tls
-from agent.daemon import PEERS_INTERVAL_S
-from agent.kamcmd import RpcFailed
+from agent.consul import pki
+from agent.kamailio import certificate, rtpengine_revive, service_lists, tier_addresses
+from agent.kamailio.kamcmd import RpcFailed
+from agent.roles.call_tier import PEERS_INTERVAL_S
 from common import ports
 from common.kamailio import RTPENGINE_SET_MOVED
 from common.topology import Tier
@@ -112,7 +112,9 @@ class Cluster:
         if tier is Tier.SBC:
             files += self.certificate_of(public)
             pool_ = [ipaddress.IPv4Address(p) for _, p in SBCS.values()]
-            files += (File(f"/run/c4/kamailio/{pool.TABLE}", pool.table(pool_)),)
+            files += (
+                File(f"/run/c4/kamailio/{tier_addresses.TABLE}", tier_addresses.table(pool_)),
+            )
         node.install(files)
         for file in files:
             if file.path == EDGE_RULES:  # ExecStartPre of kamailio.service
@@ -124,11 +126,11 @@ class Cluster:
         return node
 
     def certificate_of(self, public: str) -> tuple[File, File]:
-        """A new certificate and its key, as `agent.sbc_tls` lays them down."""
+        """A new certificate and its key, as `agent.kamailio.certificate` lays them down."""
         pair = pki.issue_server(self.authority, ["sbc.test"], ipaddress.IPv4Address(public))
         return (
-            File(f"/run/c4/kamailio/{sbc_tls.CERTIFICATE}", pair.certificate),
-            File(f"/run/c4/kamailio/{sbc_tls.KEY}", pair.key),
+            File(f"/run/c4/kamailio/{certificate.CERTIFICATE}", pair.certificate),
+            File(f"/run/c4/kamailio/{certificate.KEY}", pair.key),
         )
 
     def start(self) -> None:
@@ -164,10 +166,10 @@ class Cluster:
         """What `c4-agent apply` does on the node, by the agent's own code."""
         places = self._places(node)
         (places.rendered / name).write_text("\n".join(lines) + "\n")
-        inside(node.namespace, lambda: lists.apply(name, places, node.rpc))
+        inside(node.namespace, lambda: service_lists.apply(name, places, node.rpc))
 
-    def _places(self, node: Node) -> lists.Places:
-        places = lists.Places(node.work / "rendered", node.lists, node.work / "applied")
+    def _places(self, node: Node) -> service_lists.Places:
+        places = service_lists.Places(node.work / "rendered", node.lists, node.work / "applied")
         for directory in (places.rendered, places.applied):
             directory.mkdir(exist_ok=True)
         return places
@@ -337,7 +339,7 @@ class Cluster:
         """As every router's agent, each 2 s: the rtpengines that are used again."""
         back = []
         for router in self.tier("rtr"):
-            back += inside(router.namespace, lambda: relays.revive(router.rpc))  # noqa: B023
+            back += inside(router.namespace, lambda: rtpengine_revive.revive(router.rpc))  # noqa: B023
         return back
 
     def retire(self, replacement: Node, public: str, owner: Node) -> None:
@@ -350,7 +352,9 @@ class Cluster:
         """As every agent's daemon: Kamailio forgets its peers, and who missed a ping is out."""
 
         def repeat(node: Node) -> None:
-            inside(node.namespace, lambda: lists.repeat("dmq", self._places(node), node.rpc))
+            inside(
+                node.namespace, lambda: service_lists.repeat("dmq", self._places(node), node.rpc)
+            )
 
         wait_until(
             lambda: sum(not accepted(partial(repeat, node)) for node in self.tier(prefix)) == 0,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.kamcmd import RpcFailed
+from agent.kamailio.kamcmd import RpcFailed
 from rendering.files import File
 from tests.kamailio.netns import socket_in
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from agent import pool
-from agent.write import write_newer
+from agent.files.atomic import write_newer
+from agent.kamailio import tier_addresses
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
 from tests.kamailio.confd_stub import answer
 from tests.kamailio.node import Node
@@ -94,8 +94,8 @@ def test_addresses_of_the_pool_may_change(plane: Cluster, caller: Agent, callee:
     call.peer = SBC2
     sbc2, public = plane.nodes["sbc2"], ipaddress.IPv4Address(SBC2[0])
     for addresses, status in (([public], 403), ([public, ipaddress.IPv4Address(SBC1[0])], 200)):
-        write_newer(sbc2.lists / pool.TABLE, pool.table(addresses))
-        sbc2.rpc(pool.RELOAD)
+        write_newer(sbc2.lists / tier_addresses.TABLE, tier_addresses.table(addresses))
+        sbc2.rpc(tier_addresses.RELOAD)
         assert call.request("INFO").status == status
     assert call.bye().status == 200
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import pki, pool, sbc_tls
+from agent.consul import pki
+from agent.kamailio import certificate, tier_addresses
 from common.topology import Tier
 from rendering.files import File
 from rendering.kamailio_files import kamailio_files
@@ -28,9 +29,12 @@ def from_agent() -> tuple[File, ...]:
     """What the agent puts beside the configuration at boot."""
     pair = pki.issue_server(pki.new_authority("tests"), ["sbc"], IPv4Address("203.0.113.10"))
     return (
-        File(f"/run/c4/kamailio/{pool.TABLE}", pool.table([IPv4Address("203.0.113.10")])),
-        File(f"/run/c4/kamailio/{sbc_tls.CERTIFICATE}", pair.certificate),
-        File(f"/run/c4/kamailio/{sbc_tls.KEY}", pair.key),
+        File(
+            f"/run/c4/kamailio/{tier_addresses.TABLE}",
+            tier_addresses.table([IPv4Address("203.0.113.10")]),
+        ),
+        File(f"/run/c4/kamailio/{certificate.CERTIFICATE}", pair.certificate),
+        File(f"/run/c4/kamailio/{certificate.KEY}", pair.key),
     )
 
 

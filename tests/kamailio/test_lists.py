@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent.lists import LISTS
+from agent.kamailio.lists import LISTS
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load

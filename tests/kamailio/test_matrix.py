@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from agent import pki
+from agent.consul import pki
 from common import ports
 from settings import load
 from tests.kamailio.cluster import (

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agent import active
-from agent.config import Kind
+from agent.kamailio import dialogs
 from common import cdr
+from common.topology import Role
 from rendering.contexts import Records
 from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
@@ -182,13 +182,13 @@ def test_record_waits_while_router_confd_is_down(
         stub.stop()
     assert call.bye().status == 200
     time.sleep(1)
-    router = agent_config(kind=Kind.ROUTER)
-    counts = [active.unsent(router, node.rpc) for node in plane.tier("rtr")]
+    router = agent_config(role=Role.ROUTER)
+    counts = [dialogs.unsent(router, node.rpc) for node in plane.tier("rtr")]
     assert counts in ([0, 1], [1, 0]), "what the drain of a router waits for"
     for stub in plane.confds:
         stub.start()
     assert only_record(plane, call.call_id, 15)["duration"] in (0, 1)
-    assert all(active.unsent(router, node.rpc) == 0 for node in plane.tier("rtr"))
+    assert all(dialogs.unsent(router, node.rpc) == 0 for node in plane.tier("rtr"))
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["other", "restarted"])

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.plane import Plane, Sbc
-from agent.registrations import Registrations, parse
+from agent.consul.service_discovery import Plane, Sbc
+from agent.kamailio.registrations import Registrations, parse
 from common import ports
 from router_confd.uacreg import COLUMNS
 from tests.kamailio.cluster import CALLEE, CONFDS, ROUTERS, SBCS, Cluster, wait_until

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import active
-from agent.active import Dialog, State
-from agent.config import Kind
-from agent.remains import Remains
+from agent.kamailio import dialogs
+from agent.kamailio.dialogs import Dialog, State
+from agent.kamailio.stale_dialogs import StaleDialogs
+from common.topology import Role
 from tests.agent.samples import FACTS
 from tests.agent.samples import config as agent_config
 from tests.kamailio.cluster import CALLER, Cluster, wait_until
@@ -35,10 +35,10 @@ def kill(plane: Cluster, node: Node) -> None:
     node.start_kamailio(memory_mb=plane.memory_mb)
 
 
-def bound(node: Node, kind: Kind) -> int | None:
+def bound(node: Node, role: Role) -> int | None:
     """The calls that a drain of the node would wait for."""
     facts = FACTS.model_copy(update={"private_ip": IPv4Address(node.address)})
-    return active.bound(agent_config(kind=kind), facts, node.rpc_of_host, _dump(node))
+    return dialogs.bound(agent_config(role=role), facts, node.rpc_of_host, _dump(node))
 
 
 def _dump(node: Node) -> Path:
@@ -137,12 +137,12 @@ def test_ringing_call_survives_a_restart(
     other = callee.calls[call.call_id]
     wait_until(lambda: other.state == "confirmed", what="ACK")
     if name == "sbc1":
-        assert bound(hit[0], Kind.SBC) == 1, "a drain would not wait"
+        assert bound(hit[0], Role.SBC) == 1, "a drain would not wait"
     assert call.bye().status == 200
     assert other.state == "ended"
     wait_until(lambda: bool(records(plane, call.call_id)), what="record")
     assert len(records(plane, call.call_id)) == 1
-    assert bound(hit[0], Kind.SBC if name == "sbc1" else Kind.ROUTER) == 0, "a drain would wait"
+    assert bound(hit[0], Role.SBC if name == "sbc1" else Role.ROUTER) == 0, "a drain would wait"
     plane.settle()
 
 
@@ -154,7 +154,7 @@ def test_what_a_dead_node_left_of_its_ended_calls_is_dropped(
     call, _ = established(caller, callee)
 
     def left(node: Node) -> list[Dialog]:
-        found = list(active.dialogs(node.rpc_of_host, _dump(node)))
+        found = list(dialogs.dialogs(node.rpc_of_host, _dump(node)))
         return [dialog for dialog in found if dialog["call_id"] == call.call_id]
 
     def ended(node: Node) -> list[bool]:
@@ -165,7 +165,7 @@ def test_what_a_dead_node_left_of_its_ended_calls_is_dropped(
     other, victim = sorted(plane.tier(tier), key=ended)
     victim.kill()
 
-    agent = Remains(other.rpc, lambda: iter(left(other)))
+    agent = StaleDialogs(other.rpc, lambda: iter(left(other)))
     assert inside(other.namespace, agent.forget) == 0, "a peer that lives does it itself"
     assert inside(other.namespace, agent.forget) == 1
     assert not left(other)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import pki
+from agent.consul import pki
 from common import ports
 from settings import load
 from tests.kamailio.cluster import Cluster, cluster, wait_until, with_sip

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import pki, sbc_tls
-from agent.kamcmd import RpcFailed
+from agent.consul import pki
+from agent.kamailio.certificate import CERTIFICATE, RELOAD
+from agent.kamailio.kamcmd import RpcFailed
 from common import ports
 from rendering.files import File
 from settings import load
@@ -323,7 +324,7 @@ def test_new_certificate_without_restart(plane: Cluster) -> None:
     shown = {caller.certificate}
     for _ in range(3):
         node.install(plane.certificate_of(SBC1))
-        assert "reloaded" in node.rpc(sbc_tls.RELOAD)
+        assert "reloaded" in node.rpc(RELOAD)
         certificate, _version = certificates(plane)
         assert certificate not in shown
         shown.add(certificate)
@@ -339,12 +340,12 @@ def test_new_certificate_without_restart(plane: Cluster) -> None:
 def test_bad_certificate_is_not_taken(plane: Cluster) -> None:
     node = plane.nodes["sbc1"]
     before, _ = certificates(plane)
-    node.install([File(f"/run/c4/kamailio/{sbc_tls.CERTIFICATE}", "damaged")])
+    node.install([File(f"/run/c4/kamailio/{CERTIFICATE}", "damaged")])
     with pytest.raises(RpcFailed):
-        node.rpc(sbc_tls.RELOAD)
+        node.rpc(RELOAD)
     assert certificates(plane)[0] == before
     node.install(plane.certificate_of(SBC1))
-    assert "reloaded" in node.rpc(sbc_tls.RELOAD)
+    assert "reloaded" in node.rpc(RELOAD)
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
@@ -486,7 +487,7 @@ def test_certificates_change_while_clients_come_and_calls_run(plane: Cluster) ->
         try:
             for _ in range(20):
                 node.install(plane.certificate_of(SBC1))
-                assert "reloaded" in node.rpc(sbc_tls.RELOAD)
+                assert "reloaded" in node.rpc(RELOAD)
                 time.sleep(0.2)
         finally:
             stop.set()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent import pki
+from agent.consul import pki
 from common.topology import Tier
 from rendering import instance_files, mime, user_data
 from rendering.files import File

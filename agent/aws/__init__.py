@@ -1,0 +1,1 @@
+"""AWS as an instance sees it: metadata, addresses, secrets, lifecycle hooks, metrics."""

@@ -1,0 +1,1 @@
+"""Health: probes that ask a service, and who listens to their result."""

@@ -1,0 +1,1 @@
+"""Consul: the local agent, and what servers do for the deployment."""

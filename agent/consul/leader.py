@@ -1,0 +1,46 @@
+"""What the agent does on Consul servers, on the leader's machine alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agent.aws import clients
+from agent.consul import members
+from agent.consul.local import one_line
+from agent.errors import AgentError
+from common import paths
+from common.names import TAG_DEPLOYMENT
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.facts import Facts
+
+
+def lead(config: Config, instance: Facts, api: Any) -> None:
+    """One round of the leader's duties; nothing on the others. Raises `AgentError`."""
+    if not leads(api, str(instance.private_ip)):
+        return
+    from agent.consul.acl import AccessControl
+
+    client = clients.client("secretsmanager", config.region)
+    AccessControl(api, client, config.deployment, tokens()["operator"]).reconcile()
+    ec2 = clients.client("ec2", config.region)
+    members.forget_terminated(api, ec2)
+    # After their tokens are there: an agent remembers a refusal for a while.
+    members.gather(api, ec2, {TAG_DEPLOYMENT: config.tags[TAG_DEPLOYMENT]})
+
+
+def tokens() -> dict[str, str]:
+    """Values of the servers' tokens: `management`, `operator`. Raises `AgentError`."""
+    try:
+        found: dict[str, str] = json.loads(paths.CONSUL_TOKENS.read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError) as error:
+        raise AgentError(f"{paths.CONSUL_TOKENS}: {error}") from None
+
+
+def leads(api: Any, address: str) -> bool:
+    """True when the Consul server at `address` is the leader. Raises `AgentError`."""
+    with one_line("leader"):
+        return str(api.status.leader()).rpartition(":")[0] == address

@@ -1,0 +1,1 @@
+"""Kamailio and rtpengine on this instance: RPC, dialogs, lists, registrations, certificate."""

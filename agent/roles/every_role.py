@@ -1,0 +1,108 @@
+"""Tasks of every role: enter service, keep the lists and the registration, check oneself."""
+
+from __future__ import annotations
+
+from agent import log
+from agent.checks.probes import ProbeFailed
+from agent.checks.selfcheck import SelfCheck
+from agent.errors import AgentError
+from agent.instance import Instance
+from agent.kamailio import service_lists
+from agent.kamailio.kamcmd import RpcFailed
+from agent.scheduler import Task
+from common import paths
+
+ROUND_S = 2.0
+REGISTRATION_INTERVAL_S = 30.0
+SELF_CHECK_INTERVAL_S = 10.0
+
+
+def tasks(instance: Instance) -> list[Task]:
+    """Launch, lists, registration; the self-check where the role has a service of its own."""
+    found = [
+        Task(ROUND_S, Launch(instance).run),
+        Task(ROUND_S, Lists(instance).run),
+        Task(REGISTRATION_INTERVAL_S, Registration(instance).run),
+    ]
+    if (probe := instance.own_probe()) is not None:
+        check = SelfCheck(
+            probe, instance.consul.peers_are_well, lambda: instance.hooks().report_unhealthy()
+        )
+        found.append(Task(SELF_CHECK_INTERVAL_S, Watch(instance, check).run))
+    return found
+
+
+class Launch:
+    """Tells the group that the instance is in service, once its own checks pass."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    def run(self) -> None:
+        instance = self._instance
+        if instance.launched or instance.draining:
+            return
+        if instance.consul.in_maintenance() and not paths.MAINTENANCE.exists():
+            instance.consul.maintenance(False, "")  # left from before a reboot
+        if not instance.consul.passing():
+            return
+        instance.hooks().complete(instance.config.hook_launching)
+        instance.launched = True
+
+
+class Lists:
+    """Hands over lists that Kamailio did not take at their time, e.g. while it started."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._names = instance.config.lists
+        self._refused: dict[str, str] = {}  # list -> digest
+        self._early: dict[str, str] = {}
+
+    def run(self) -> None:
+        for name, digest in service_lists.pending(self._names).items():
+            if self._refused.get(name) == digest:
+                continue
+            try:
+                service_lists.apply(name, attempts=1)
+            except service_lists.NotYet as error:
+                if self._early.get(name) != digest:
+                    log.info("list not applied yet", list=name, reason=error)
+                self._early[name] = digest
+            except RpcFailed as error:
+                log.warning("list not applied", list=name, error=error)
+            except (service_lists.ListRefused, AgentError) as error:
+                self._refused[name] = digest  # said once; another rendering is another try
+                log.warning("list refused", list=name, error=error)
+
+
+class Registration:
+    """Registers the service anew when it is well, but Consul gave it up long ago."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    def run(self) -> None:
+        instance = self._instance
+        probe = instance.own_probe()
+        if probe is None or instance.draining or instance.consul.registered():
+            return
+        try:
+            probe()
+        except ProbeFailed:
+            return
+        log.warning("service registered anew")
+        instance.consul.reload()
+
+
+class Watch:
+    """Asks for replacement of an instance that stays ill, once it was in service."""
+
+    def __init__(self, instance: Instance, check: SelfCheck) -> None:
+        self._instance = instance
+        self._check = check
+
+    def run(self) -> None:
+        if self._instance.in_service:
+            self._check.run()
+        else:
+            self._check.forget()
