@@ -11,9 +11,11 @@ import asyncio
 import uvloop
 from fastapi import Request, Response
 
-from router_confd import internal_api, migrate, server, service
+from router_confd import container
 from router_confd.config import load_secrets, load_settings
-from router_confd.quick_http import Answer
+from router_confd.database import migrate
+from router_confd.http import internal, server
+from router_confd.http.fast_path import Answer
 
 CONSTANT = b'{"auth":null,"rtjson":{"success":false,"padding":"' + b"x" * 560 + b'"}}'
 
@@ -25,13 +27,13 @@ async def _floor(request: Request) -> Response:
 
 async def main() -> None:
     settings = load_settings()
-    parts = service.build(settings, load_secrets(settings.secrets_file))
+    parts = container.build(settings, load_secrets(settings.secrets_file))
     await migrate.upgrade(parts.database)
-    app = internal_api.app(parts)
+    app = internal.app(parts)
     app.router.add_api_route(
-        "/floor", _floor, methods=["POST"], route_class_override=internal_api.DirectRoute
+        "/floor", _floor, methods=["POST"], route_class_override=internal.DirectRoute
     )
-    answers: dict[str, Answer] = {**internal_api.answers(parts), "/bare": lambda _: CONSTANT}
+    answers: dict[str, Answer] = {**internal.answers(parts), "/bare": lambda _: CONSTANT}
     follower = asyncio.create_task(parts.sync.run())
     await server.listener(app, settings.kamailio_listen, answers).serve()
     follower.cancel()

@@ -57,10 +57,11 @@ def _run(settings: Settings, secrets: Secrets) -> int:
     # Imported late: check-config and errors need none of it.
     import uvloop
 
-    from router_confd import server, service
+    from router_confd import container
+    from router_confd.http import server
 
     try:
-        parts = service.build(settings, secrets)
+        parts = container.build(settings, secrets)
         uvloop.run(server.run(parts))
     except OSError as error:
         print(f"router-confd: {error}", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from router_confd import patterns
+from router_confd.routing import patterns
 
 LONGEST_NUMBER = 64  # characters; nothing longer is a number, and no work is spent on it
 

@@ -16,7 +16,7 @@ import sys
 import time
 from collections import defaultdict
 
-from router_confd.database import Database, is_unavailable
+from router_confd.database.engine import Database, is_unavailable
 from router_confd.directory.load import Connection, load, refresh
 from router_confd.directory.store import Directory
 

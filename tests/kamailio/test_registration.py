@@ -14,7 +14,7 @@ import pytest
 from agent.consul.service_discovery import Plane, Sbc
 from agent.kamailio.registrations import Registrations, parse
 from common import ports
-from router_confd.uacreg import COLUMNS
+from router_confd.routing.registrations import COLUMNS
 from tests.kamailio.cluster import CALLEE, CONFDS, ROUTERS, SBCS, Cluster, wait_until
 from tests.kamailio.netns import inside, run, socket_in
 from tests.kamailio.node import Node

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from router_confd.group_commit import Entry, GroupCommit
+from router_confd.cdr.group_commit import Entry, GroupCommit
 
 INTERVAL = 0.05  # seconds
 Commit = Callable[[list[Entry[int]]], Awaitable[None]]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from common import cdr
-from router_confd.uacreg import COLUMNS
+from router_confd.routing.registrations import COLUMNS
 from tests.router_confd.instance import Instance, Site
 
 pytestmark = pytest.mark.db

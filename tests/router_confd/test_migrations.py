@@ -11,8 +11,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from router_confd.migrate import config
-from router_confd.models import Base
+from router_confd.database.migrate import config
+from router_confd.database.models import Base
 from tests.router_confd.conftest import new_database
 from tests.router_confd.postgres import USER, Postgres
 

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from router_confd import patterns, sip
+from router_confd.auth.crypto import Undecryptable, Vault
 from router_confd.config import Secrets
-from router_confd.crypto import Undecryptable, Vault
 from router_confd.directory.dids import DidIndex
 from router_confd.directory.store import Directory
 from router_confd.directory.tables import Table
-from router_confd.normalization import Normalizer, clean
-from router_confd.routing import route
-from router_confd.schemas.kamailio import RoutingRequest
+from router_confd.resources.schemas.kamailio import RoutingRequest
+from router_confd.routing import patterns, sip_uri
+from router_confd.routing.normalization import Normalizer, clean
+from router_confd.routing.route import route
 
 pytestmark = pytest.mark.slow
 
@@ -192,19 +192,19 @@ parameters = st.sampled_from(["", ";transport=tcp", ";user=phone;lr", "?Subject=
 
 @given(st.sampled_from(["sip:", "sips:", ""]), users, hosts, ports, parameters)
 def test_uris_come_apart(scheme: str, user: str, host: str, port: str, more: str) -> None:
-    assert sip.parse(f"{scheme}{user}@{host}{port}{more}") == (scheme, user, host, port)
+    assert sip_uri.parse(f"{scheme}{user}@{host}{port}{more}") == (scheme, user, host, port)
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_taken_apart_without_control_characters(text: str) -> None:
-    for part in sip.parse(text):
+    for part in sip_uri.parse(text):
         assert not any(ord(c) < 32 or ord(c) == 127 for c in part)
 
 
 def test_long_nonsense_is_quick() -> None:
     started = time.perf_counter()
     for text in ("sip:" + "a" * 2000, "a:" * 1000, "@" * 2000, "<" * 2000, "[" * 2000 + "@"):
-        sip.parse(text)
+        sip_uri.parse(text)
     assert time.perf_counter() - started < 0.5
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from router_confd.auth.crypto import Vault
 from router_confd.config import Secrets
-from router_confd.crypto import Vault
 from router_confd.directory.store import Directory
-from router_confd.uacreg import table
+from router_confd.routing.registrations import table
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 

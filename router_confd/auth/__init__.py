@@ -1,0 +1,1 @@
+"""Who sends a call, who uses the API, and how credentials are kept."""

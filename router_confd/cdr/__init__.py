@@ -1,0 +1,1 @@
+"""Call records: into the database, each exactly once."""

@@ -1,0 +1,1 @@
+"""The two HTTP listeners: what Kamailio asks, and the management API."""

@@ -1,0 +1,39 @@
+"""Prometheus metrics of the instance."""
+
+from __future__ import annotations
+
+from fastapi import Response
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+from router_confd.container import Service
+
+_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
+
+routing_total = Counter(
+    "router_confd_routing", "Routing questions by outcome: routed, unknown, refused", ["outcome"]
+)
+routed = {outcome: routing_total.labels(outcome) for outcome in ("routed", "unknown", "refused")}
+routing_seconds = Histogram(
+    "router_confd_routing_seconds", "Time to decide a route, seconds", buckets=_BUCKETS
+)
+_age = Gauge("router_confd_directory_age_seconds", "Since the configuration was known to be new")
+_loads = Gauge("router_confd_directory_loads", "Full loads of the configuration since the start")
+_dids = Gauge("router_confd_dids", "DIDs known")
+_trunks = Gauge("router_confd_carrier_trunks", "Carrier trunks known")
+_connected = Gauge("router_confd_database_connected", "1 while changes arrive from the database")
+_spooled = Gauge("router_confd_cdrs_waiting", "CDRs on disk that wait for the database")
+_cdrs = Gauge("router_confd_cdrs", "CDRs since the start by fate", ["fate"])
+
+
+def response(service: Service) -> Response:
+    """The page that Prometheus scrapes."""
+    _age.set(service.sync.age)
+    _loads.set(service.sync.loads)
+    _connected.set(service.sync.connected)
+    _spooled.set(service.cdrs.waiting)
+    for fate in ("stored", "spooled", "rejected"):
+        _cdrs.labels(fate).set(getattr(service.cdrs, fate))
+    if (directory := service.sync.peek()) is not None:
+        _dids.set(len(directory.dids))
+        _trunks.set(len(directory.trunks.rows))
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

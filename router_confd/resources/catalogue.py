@@ -1,0 +1,129 @@
+"""The resources of the management API: one entry per path, with what is special about it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from router_confd.database import models
+from router_confd.resources import write_hooks
+from router_confd.resources.schemas import carriers, cdrs, numbers, routing, tenants
+from router_confd.resources.schemas.base import Body, Read
+
+
+@dataclass(frozen=True)
+class Resource:
+    path: str
+    name: str  # in 404 texts
+    model: Any
+    create: type[Body]
+    update: type[Body]
+    read: type[Read]
+    unique: str | None = None  # column whose duplicate is answered 409 on create
+    unique_label: str | None = None  # its name in that answer
+    parent: tuple[str, Any] | None = None  # the row's tenant is that of this reference
+    prepare: Callable[[write_hooks.Change], Awaitable[None]] = field(default=write_hooks.nothing)
+    keeps_falsy: bool = False  # in an update, 0 and "" keep the old value
+
+
+RESOURCES: tuple[Resource, ...] = (
+    Resource(
+        "tenants",
+        "Tenant",
+        models.Tenant,
+        tenants.TenantCreate,
+        tenants.TenantUpdate,
+        tenants.TenantRead,
+        "name",
+    ),
+    Resource(
+        "domains",
+        "Domain",
+        models.Domain,
+        tenants.DomainCreate,
+        tenants.DomainUpdate,
+        tenants.DomainRead,
+        unique="domain",
+        unique_label="name",
+    ),
+    Resource(
+        "ipbxs",
+        "IPBX",
+        models.Ipbx,
+        tenants.IpbxCreate,
+        tenants.IpbxUpdate,
+        tenants.IpbxRead,
+        prepare=write_hooks.ipbx,
+    ),
+    Resource(
+        "carriers",
+        "Carrier",
+        models.Carrier,
+        carriers.CarrierCreate,
+        carriers.CarrierUpdate,
+        carriers.CarrierRead,
+        unique="name",
+    ),
+    Resource(
+        "carrier_trunks",
+        "Carrier Trunk",
+        models.CarrierTrunk,
+        carriers.TrunkCreate,
+        carriers.TrunkUpdate,
+        carriers.TrunkRead,
+        unique="name",
+        prepare=write_hooks.trunk,
+    ),
+    Resource(
+        "dids",
+        "DID",
+        models.Did,
+        numbers.DidCreate,
+        numbers.DidUpdate,
+        numbers.DidRead,
+        unique="did_regex",
+        prepare=write_hooks.did,
+    ),
+    Resource(
+        "normalization-profiles",
+        "Normalization profile",
+        models.NormalizationProfile,
+        numbers.ProfileCreate,
+        numbers.ProfileUpdate,
+        numbers.ProfileRead,
+        unique="name",
+        unique_label="match_regex",
+    ),
+    Resource(
+        "normalization-rules",
+        "Normalization rule",
+        models.NormalizationRule,
+        numbers.NormalizationRuleCreate,
+        numbers.NormalizationRuleUpdate,
+        numbers.NormalizationRuleRead,
+        unique="match_regex",
+        parent=("profile_id", models.NormalizationProfile),
+        prepare=write_hooks.normalization_rule,
+    ),
+    Resource(
+        "routing-rules",
+        "RoutingRule",
+        models.RoutingRule,
+        routing.RoutingRuleCreate,
+        routing.RoutingRuleUpdate,
+        routing.RoutingRuleRead,
+        parent=("carrier_trunk_id", models.CarrierTrunk),
+    ),
+    Resource(
+        "routing-groups",
+        "RoutingGroup",
+        models.RoutingGroup,
+        routing.RoutingGroupCreate,
+        routing.RoutingGroupUpdate,
+        routing.RoutingGroupRead,
+    ),
+    Resource(
+        "cdrs", "CDR", models.Cdr, cdrs.CdrCreate, cdrs.CdrUpdate, cdrs.CdrRead, keeps_falsy=True
+    ),
+)

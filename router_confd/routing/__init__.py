@@ -1,0 +1,1 @@
+"""Where a call goes, and whom calls may come from."""

@@ -1,0 +1,42 @@
+"""How many calls a tenant, a PBX, a trunk may have: the routers count, this says the limits.
+
+Each limit has a stable key, under which all routers count together. It is there without a limit,
+too: a deployment may have limits for those that have none of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from router_confd.directory.rows import Ipbx, Tenant, Trunk
+from router_confd.directory.store import Directory
+from router_confd.resources.schemas.kamailio import AuthReply
+
+
+def of_source(directory: Directory, caller: AuthReply) -> dict[str, Any]:
+    """`tenant` and `source`: what counts for a call of this authenticated caller."""
+    result = {}
+    if tenant := directory.tenants.get(caller.tenant_uuid or ""):
+        result["tenant"] = _limit(f"tenant:{tenant.uuid}", tenant)
+    if ipbx := directory.ipbxs.rows.get(caller.ipbx_id or 0):
+        result["source"] = of_ipbx(ipbx)
+    elif trunk := directory.trunks.rows.get(caller.carrier_trunk_id or 0):
+        result["source"] = of_trunk(trunk)
+    return result
+
+
+def of_ipbx(ipbx: Ipbx) -> dict[str, Any]:
+    return _limit(f"ipbx:{ipbx.id}", ipbx)
+
+
+def of_trunk(trunk: Trunk) -> dict[str, Any]:
+    return _limit(f"carrier_trunk:{trunk.id}", trunk)
+
+
+def _limit(key: str, row: Tenant | Ipbx | Trunk) -> dict[str, Any]:
+    result: dict[str, Any] = {"key": key}
+    if row.max_calls is not None:
+        result["max_calls"] = row.max_calls
+    if row.max_cps is not None:
+        result["max_cps"] = row.max_cps
+    return result

@@ -1,0 +1,68 @@
+"""The registrations of trunks at their carriers, as Kamailio's dbtext table `uacreg`."""
+
+from __future__ import annotations
+
+from router_confd.auth.crypto import Vault
+from router_confd.directory.rows import Trunk
+from router_confd.directory.store import Directory
+
+# Version 5 of the table, in the order that Kamailio 5.6 to 6.x reads it. db_text takes an empty
+# value for NULL, and drops the whole table when the column does not allow it.
+COLUMNS = (
+    "id(int)",
+    "l_uuid(string)",
+    "l_username(string)",
+    "l_domain(string)",
+    "r_username(string)",
+    "r_domain(string)",
+    "realm(string,null)",
+    "auth_username(string)",
+    "auth_password(string)",
+    "auth_ha1(string,null)",
+    "auth_proxy(string)",
+    "expires(int)",
+    "flags(int)",
+    "reg_delay(int)",
+    "contact_addr(string,null)",
+    "socket(string,null)",
+)
+FLAGS = 16  # initialise each registration by itself
+
+
+def table(directory: Directory, vault: Vault) -> str:
+    """The whole file. A trunk that lacks what a registration needs is left out."""
+    lines = [" ".join(COLUMNS)]
+    for trunk_id in sorted(directory.trunks.rows):
+        trunk = directory.trunks.rows[trunk_id]
+        if trunk.registered and (line := _line(len(lines), trunk, vault)):
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _line(number: int, trunk: Trunk, vault: Vault) -> str | None:
+    password = vault.open(trunk.auth_password, trunk.tenant_uuid)
+    if not (trunk.auth_username and password and trunk.from_domain and trunk.registrar_proxy):
+        return None
+    values = (
+        number,
+        trunk.id,
+        trunk.auth_username,
+        trunk.from_domain,
+        trunk.auth_username,
+        trunk.from_domain,
+        trunk.realm or "",
+        trunk.auth_username,
+        password,
+        "",
+        f"sip:{trunk.registrar_proxy}",
+        trunk.expire_seconds,
+        FLAGS,
+        0,
+        "",
+        "",
+    )
+    return ":".join(_escape(str(value)) for value in values)
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(":", "\\:")
