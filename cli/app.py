@@ -10,10 +10,10 @@ from rich.console import Console
 
 import settings
 from cli import interrupt
-from cli.board import wide_console
-from cli.demo.commands import app as demo_app
-from cli.errors import BAD_INPUT, FAILED, INTERRUPTED, CliError
+from cli.demo import app as demo_app
+from host.command_error import BAD_INPUT, FAILED, INTERRUPTED, CommandError
 from host.errors import HostError
+from host.progress import wide_console
 
 console = wide_console()
 errors = Console(stderr=True)
@@ -53,13 +53,13 @@ def docs(
     check: Annotated[bool, typer.Option(help="change nothing; fail when a file is stale")] = False,
 ) -> None:
     """Write the documentation that comes from the code."""
-    import cli.docs as generator
+    from docs_gen import pages as generator
 
     stale = generator.write(check=check)
     for path in stale:
         console.print(f"{path}: {'stale' if check else 'written'}", highlight=False)
     if check and stale:
-        raise CliError(f"{len(stale)} generated file(s) are stale", "run: make docs")
+        raise CommandError(f"{len(stale)} generated file(s) are stale", "run: make docs")
 
 
 def main() -> NoReturn:
@@ -69,7 +69,7 @@ def main() -> NoReturn:
         app(prog_name="c4")
     except settings.SettingsError as error:
         _fail(str(error), "", BAD_INPUT)
-    except CliError as error:
+    except CommandError as error:
         _fail(error.message, error.hint, error.status)
     except HostError as error:
         _fail(str(error), "", FAILED)

@@ -19,13 +19,13 @@ import pytest
 from rich.console import Console
 
 import settings
-from cli import faults
-from cli.board import Board
-from cli.cluster import Cluster
-from cli.demo.calls import Exchange
-from cli.demo.confd import provision
-from cli.demo.deploy import Deploying, deploy
-from cli.demo.internet import Internet
+from demo.calls import Exchange
+from demo.cluster import Cluster
+from demo.deploy import Deploying, deploy
+from demo.internet import Internet
+from demo.router_confd import provision
+from docs_gen import faults
+from host.progress import Board
 from lab.api import Lab
 from settings import Tenant
 from settings.load import ROOT, deployment_path

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from cli import kamcmd
+from demo import kamcmd
 from lab.api import Machine
 from tests.e2e.conftest import World
 

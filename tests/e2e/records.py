@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from cli.demo.confd import objects
+from demo.router_confd import objects
 from tests.e2e.conftest import World
 
 DELIVERY_LIMIT_S = 25.0  # a router repeats what was not confirmed every 10 s

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cli.cluster import CONSUL_SERVICE
-from cli.demo.kinds import UNKNOWN_NUMBER
-from cli.demo.voice import voice as place_voice
 from common.names import service_name
 from common.topology import Tier
+from demo.cluster import CONSUL_SERVICE
+from demo.scenarios import UNKNOWN_NUMBER
+from demo.voice import voice as place_voice
 from tests.e2e.conftest import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from cli.sip.scenarios import Caller
 from common import ports
 from common.topology import Tier
 from lab.api import Machine
+from sipp.scenarios import Caller
 from tests.e2e.conftest import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.demo.fault import LISTED_LIMIT_S, Unlisting, kill_router
-from cli.faults import Finding
-from cli.sip.scenarios import Caller
-from cli.sip.sipp import Sipp
 from common import paths
 from common.topology import Tier
+from demo.fault import LISTED_LIMIT_S, Unlisting, kill_router
+from docs_gen.faults import Finding
 from lab.api import Machine
+from sipp.scenarios import Caller
+from sipp.sipp import Sipp
 from tests.e2e.conftest import World
 from tests.e2e.inject import hung, invites_of, power_cut, terminate, wait
 from tests.e2e.records import assert_one_record_each

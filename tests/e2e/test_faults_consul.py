@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from agent.consul.catalogue_age import YOUNG
-from cli.demo.fault import LISTED_LIMIT_S, Unlisting
-from cli.faults import Finding
 from common import ports
 from common.topology import CONSUL_SERVER, Tier
+from demo.fault import LISTED_LIMIT_S, Unlisting
+from docs_gen.faults import Finding
 from lab.api import Machine
 from tests.e2e.conftest import World
 from tests.e2e.inject import hung, invites_of, power_cut, wait

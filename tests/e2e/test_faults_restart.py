@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.faults import Finding
 from common.topology import Tier
+from docs_gen.faults import Finding
 from lab.api import Machine
 from tests.e2e.conftest import World
 from tests.e2e.inject import invites_of, kill_service, wait

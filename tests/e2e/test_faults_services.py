@@ -11,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from cli.faults import Finding
-from cli.sip.scenarios import Caller
 from common import ports
 from common.topology import Tier
+from docs_gen.faults import Finding
 from lab.api import Machine
+from sipp.scenarios import Caller
 from tests.e2e.conftest import World
 from tests.e2e.inject import hung, lossy, power_cut, wait
 from tests.e2e.records import assert_one_record_each

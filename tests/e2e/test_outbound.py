@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from cli.demo.calls import Round
-from cli.demo.internet import (
+from demo.calls import Round
+from demo.internet import (
     ADDRESSES,
     CARRIER,
     CARRIERS,
@@ -24,9 +24,9 @@ from cli.demo.internet import (
     STRANGER,
     trunk_user,
 )
-from cli.demo.kinds import UNKNOWN_PBX, Kind
-from cli.sip import messages
-from cli.sip.messages import Message
+from demo.scenarios import UNKNOWN_PBX, Kind
+from sipp import messages
+from sipp.messages import Message
 from tests.e2e.conftest import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.demo.confd import access, objects
-from cli.demo.internet import ADDRESSES, CARRIERS, PBX
-from cli.demo.kinds import BY_DID, UNKNOWN_NUMBER, UNKNOWN_PBX, Kind, Outbound, by_domain
-from cli.sip import messages
+from demo.internet import ADDRESSES, CARRIERS, PBX
+from demo.router_confd import access, objects
+from demo.scenarios import BY_DID, UNKNOWN_NUMBER, UNKNOWN_PBX, Kind, Outbound, by_domain
+from sipp import messages
 from tests.e2e.conftest import World
 from tests.e2e.records import records_by_call
 

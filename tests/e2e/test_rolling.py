@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.faults import Finding
 from common.names import resource_name
 from common.topology import Tier
+from docs_gen.faults import Finding
 from tests.e2e.conftest import World
 from tests.e2e.inject import power_cut, wait
 from tests.e2e.test_faults import ADDRESS_LIMIT_S, _one_call

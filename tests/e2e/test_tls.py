@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificates
 
 from agent.consul import pki
-from cli.demo.internet import CARRIER, DID
 from common import ports
 from common.names import SBC_TLS, secret_name, service_name
 from common.topology import Tier
+from demo.internet import CARRIER, DID
 from lab.api import Machine
 from tests.e2e.conftest import World
 from tests.kamailio.netns import socket_in

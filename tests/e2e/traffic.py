@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from cli.demo.internet import MEDIA_DID, MEDIA_PBX
-from cli.demo.kinds import BY_DID, Kind
-from cli.sip.scenarios import Callee, Caller
-from cli.sip.sipp import Result, Sipp, callee
+from demo.internet import MEDIA_DID, MEDIA_PBX
+from demo.scenarios import BY_DID, Kind
 from lab.api import Machine
+from sipp.scenarios import Callee, Caller
+from sipp.sipp import Result, Sipp, callee
 from tests.e2e.conftest import World
 
 SHORT_MS, MIXED_MS = 200, 3000

@@ -1,0 +1,156 @@
+"""The `c4 demo` commands."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+import settings
+from demo import report
+from demo.cluster import Cluster
+from demo.deploy import log_file
+from demo.internet import Internet
+from demo.up import call_tenant, up, verdict
+from host.command_error import BAD_INPUT, CommandError
+from host.errors import HostError
+from host.progress import Board, wide_console
+from lab.api import Lab, Machine
+from settings.load import deployment_path
+
+DEFAULT_LAB = "demo"
+
+app = typer.Typer(
+    help="A deployment on the local cloud, and calls through it. Needs root.", no_args_is_help=True
+)
+console = wide_console()
+
+LabName = Annotated[str, typer.Option("--lab", help="name of the local cloud")]
+DeploymentName = Annotated[
+    str | None,
+    typer.Option("--deployment", help="name under deployments/, or a path; default: C4_DEPLOYMENT"),
+]
+MachineName = Annotated[
+    str,
+    typer.Argument(help="instance id, private address, or role (router, acme/sbc, consul, ...)"),
+]
+
+
+@app.command("up")
+def up_command(
+    lab: LabName = DEFAULT_LAB,
+    deployment: DeploymentName = None,
+    calls: Annotated[bool, typer.Option(help="place calls and kill a router")] = True,
+) -> None:
+    """Deploy, wait until all checks pass, place calls, and kill a router during a call."""
+    chosen = settings.load(deployment)
+    if not up(console, _lab(lab), chosen, deployment_path(deployment).resolve(), calls=calls):
+        raise typer.Exit(1)
+
+
+@app.command("down")
+def down_command(lab: LabName = DEFAULT_LAB) -> None:
+    """Remove machines, networks, processes and state of the local cloud."""
+    with console.status(f"removing the local cloud {lab!r}"):
+        _lab(lab).down()
+    console.print(f"the local cloud {lab!r} is gone; the machine image stays cached")
+
+
+@app.command("status")
+def status_command(lab: LabName = DEFAULT_LAB, deployment: DeploymentName = None) -> None:
+    """Instances, addresses and checks; exit status 1 when one is missing or failing."""
+    cluster = _running(lab, deployment)
+    health = cluster.health()
+    console.print(report.instances(cluster, health))
+    if not verdict(console, health, []):
+        raise typer.Exit(1)
+
+
+@app.command("calls")
+def calls_command(
+    lab: LabName = DEFAULT_LAB,
+    deployment: DeploymentName = None,
+    fault: Annotated[bool, typer.Option(help="kill a router during a call as well")] = False,
+) -> None:
+    """Place the demo's calls again."""
+    cluster = _running(lab, deployment)
+    internet = Internet.of(cluster.lab)
+    with Board(console, log_file(cluster.lab)) as board:
+        reports = [
+            call_tenant(board, cluster, tenant, internet, fault=fault)
+            for tenant in cluster.deployment.tenants
+        ]
+        with board.step("Consul checks") as step:
+            health = cluster.wait_healthy(step.say, check=lambda: None)
+    for one in reports:
+        console.print(report.calls(one))
+        for line in report.findings(one):
+            console.print(f"• {line}", markup=False, highlight=False)
+    if not verdict(console, health, reports):
+        raise typer.Exit(1)
+
+
+@app.command("exec", context_settings={"ignore_unknown_options": True})
+def exec_command(
+    machine: MachineName,
+    command: Annotated[list[str], typer.Argument(help="the command, after `--`")],
+    lab: LabName = DEFAULT_LAB,
+    deployment: DeploymentName = None,
+    timeout: Annotated[float, typer.Option(min=1, max=3600, help="seconds")] = 60,
+) -> None:
+    """Run a command on a machine."""
+    cluster = _running(lab, deployment)
+    chosen = _choose(cluster, machine)
+    done = cluster.lab.exec(chosen, command, timeout=timeout)
+    typer.echo(done.stdout, nl=False)
+    typer.echo(done.stderr, nl=False, err=True)
+    if done.returncode:
+        typer.echo(
+            f"{shlex.join(command)} on {chosen.instance_id}: exit status {done.returncode}",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+
+@app.command("logs")
+def logs_command(
+    machine: MachineName,
+    lab: LabName = DEFAULT_LAB,
+    deployment: DeploymentName = None,
+    lines: Annotated[int, typer.Option(min=1, max=100_000, help="newest lines")] = 200,
+) -> None:
+    """The journal of a machine."""
+    cluster = _running(lab, deployment)
+    chosen = _choose(cluster, machine)
+    typer.echo(cluster.run(chosen, "journalctl", "--no-pager", "-n", str(lines)), nl=False)
+
+
+def _lab(name: str) -> Lab:
+    try:
+        return Lab(name)
+    except HostError as error:
+        raise CommandError(str(error), status=BAD_INPUT) from None
+
+
+def _running(lab: str, deployment: str | None) -> Cluster:
+    handle = _lab(lab)
+    chosen = settings.load(deployment)
+    if not handle.running:
+        raise CommandError(f"the local cloud {lab!r} is not running", "start it: make demo")
+    return Cluster(handle, chosen)
+
+
+def _choose(cluster: Cluster, name: str) -> Machine:
+    """A machine by instance id, address, role or tenant/role; of several the first."""
+    machines = cluster.lab.machines()
+    for machine in machines:
+        names = {machine.instance_id, machine.private_ip, machine.role}
+        if name in names or name == f"{machine.tenant}/{machine.role}":
+            return machine
+    known = sorted({machine.role or "" for machine in machines})
+    raise CommandError(
+        f"{name!r}: no such machine",
+        f"roles: {', '.join(known)}; instances: ./c4 demo status",
+        BAD_INPUT,
+    )

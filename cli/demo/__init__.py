@@ -1,1 +1,0 @@
-"""`c4 demo`: a deployment on the local cloud, real calls through it, and what they showed."""

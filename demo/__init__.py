@@ -1,0 +1,1 @@
+"""The demo: a deployment on the local cloud, real calls through it, and what they showed."""

@@ -1,0 +1,95 @@
+"""Deploying a deployment's stacks to the local cloud: image, synth, lab, Terraform."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from host.command_error import CommandError
+from host.progress import Board
+from image import layers
+from lab.api import Lab
+from settings import Deployment
+from settings.load import ENVIRONMENT_VARIABLE, ROOT
+
+SHARED_STACKS = ("network", "consul")
+SYNTH_TIMEOUT_S = 300
+
+
+def log_file(lab: Lab) -> Path:
+    """Where the commands write what they do; it outlives the lab's own folder."""
+    return lab.names.state.with_name(f"{lab.names.lab}.log")
+
+
+def synth(deployment_file: Path, outdir: Path) -> None:
+    """Write Terraform's JSON of a deployment to `outdir`; `CommandError` with main.py's words."""
+    environment = {
+        **os.environ,
+        ENVIRONMENT_VARIABLE: str(deployment_file),
+        "CDKTF_OUTDIR": str(outdir),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'constructs'}",
+    }
+    done = subprocess.run(
+        [sys.executable, "main.py"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SYNTH_TIMEOUT_S,
+    )
+    if done.returncode != 0:
+        text = (done.stderr or done.stdout).strip()
+        raise CommandError(f"synth failed:\n{text[-3000:]}", "", done.returncode)
+
+
+@dataclass
+class Deploying:
+    """Stacks that Terraform is applying in the background."""
+
+    futures: dict[str, Future[None]] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raise the error of a stack that has failed."""
+        for future in self.futures.values():
+            if future.done():
+                future.result()
+
+    @property
+    def running(self) -> list[str]:
+        return [stack for stack, future in self.futures.items() if not future.done()]
+
+
+def deploy(
+    board: Board,
+    pool: ThreadPoolExecutor,
+    lab: Lab,
+    deployment: Deployment,
+    deployment_file: Path,
+) -> Deploying:
+    """Bring the lab up and apply the shared stacks; returns while the tenants' are being applied.
+
+    Terraform waits for things that the calls need not wait for (a minute for the database).
+    """
+    with board.step("machine image") as step:
+        layers.build(step.say)
+    with board.step("local cloud") as step:
+        lab.up(step.say)
+    outdir = lab.names.state / "cdktf.out"
+    with board.step("Terraform's JSON (synth)") as step:
+        synth(deployment_file, outdir)
+        step.say(f"{len(SHARED_STACKS) + len(deployment.tenants)} stacks in {outdir}")
+
+    def apply(stack: str) -> None:
+        with board.step(f"terraform apply {stack}") as step:
+            lab.apply(stack, outdir, step.say)
+
+    for stack in SHARED_STACKS:  # in this order: each reads the state of those before it
+        apply(stack)
+    return Deploying(
+        {tenant.name: pool.submit(apply, tenant.name) for tenant in deployment.tenants}
+    )

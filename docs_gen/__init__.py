@@ -1,0 +1,1 @@
+"""Documentation that comes from the code: settings, ports, architecture, faults."""
