@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.kamailio.cluster import CALLEE, Cluster
-from tests.kamailio.node import Node
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, Cluster
 
 _CONFIG = """#!KAMAILIO
 debug=1

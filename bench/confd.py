@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 from common import ports
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster
-from tests.kamailio.netns import run
-from tests.router_confd.instance import ROOT, Instance, Site, free_port
-from tests.router_confd.postgres import Postgres
+from testbed.router_confd.instance import ROOT, Instance, Site, free_port
+from testbed.router_confd.postgres import Postgres
+from testbed.sip.netns import run
+from testbed.sip.plane import CALLEE, CALLER, Cluster
 
 DATABASE = "bench"
 FIRST = 390550000000

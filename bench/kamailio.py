@@ -19,16 +19,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import meter, report
+from bench import report
 from bench.bare import bare_proxy
 from bench.confd import Service, real_confd
-from bench.hugepages import as_on_the_image
 from bench.report import Run
-from bench.sipp import Talk, call
 from settings.load import load
 from settings.models import KamailioSize, Sip
-from tests.kamailio.cluster import CALLEE, CALLER, ROUTERS, RTPS, SBCS, Cluster, cluster
-from tests.kamailio.node import Node
+from testbed.load import meter
+from testbed.load.hugepages import as_on_the_image
+from testbed.load.sipp import Talk, call
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLER, ROUTERS, RTPS, SBCS, Cluster, cluster
 
 RATES = [100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 1000, 1250, 1500, 2000]
 SHORT, MIXED = Talk(1, 1), Talk(1, 15)

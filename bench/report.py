@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.sipp import Outcome, quantile
+from testbed.load.sipp import Outcome, quantile
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BY_HAND = "## What limits it\n"  # from here on

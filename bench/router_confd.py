@@ -31,8 +31,8 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.router_confd.instance import Instance, free_port  # noqa: E402
-from tests.router_confd.postgres import Postgres  # noqa: E402
+from testbed.router_confd.instance import Instance, free_port  # noqa: E402
+from testbed.router_confd.postgres import Postgres  # noqa: E402
 
 SCRIPT = Path(__file__).with_name("router_confd.lua")
 CONNECTIONS = 32  # as fast as it goes

@@ -27,10 +27,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import meter
 from bench.router_confd import ROOT, database
-from tests.router_confd.instance import Instance, Site
-from tests.router_confd.postgres import Postgres
+from testbed.load import meter
+from testbed.router_confd.instance import Instance, Site
+from testbed.router_confd.postgres import Postgres
 
 RECORDED = Path(__file__).with_name("recorded")
 TALK_S = 0.5  # from the question to the record

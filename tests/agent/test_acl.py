@@ -19,7 +19,7 @@ from agent.consul.local import LocalConsul
 from agent.consul.service_discovery import Plane, Sbc
 from common.names import TAG_TENANT, key_prefix, service_name, sources_key, token_secret
 from common.topology import Tier
-from tests.agent.consul_server import MANAGEMENT, Server, consul_server
+from testbed.consul.server import MANAGEMENT, Server, consul_server
 
 pytestmark = pytest.mark.slow  # a real Consul server
 

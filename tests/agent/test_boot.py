@@ -19,7 +19,7 @@ from agent.consul.credentials import write_all
 from agent.errors import AgentError
 from common import paths
 from common.topology import Role
-from tests.agent.samples import FACTS, config
+from testbed.agent_samples import FACTS, config
 
 PUBLIC = FACTS.model_copy(update={"public_ip": IPv4Address("203.0.113.7")})
 

@@ -18,7 +18,7 @@ from agent.errors import AgentError
 from agent.kamailio import certificate
 from common import paths
 from common.topology import Role
-from tests.agent.samples import FACTS, config
+from testbed.agent_samples import FACTS, config
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from agent.consul import catalogue_age, members
 from common import ports
-from tests.agent.consul_cluster import LoopbackCluster, Node, wait
+from testbed.consul.cluster import LoopbackCluster, Node, wait
 
 pytestmark = pytest.mark.slow  # real Consul servers
 

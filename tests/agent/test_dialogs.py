@@ -15,7 +15,7 @@ from agent.errors import AgentError
 from agent.kamailio.dialogs import State, bound, calls, unsent
 from agent.kamailio.kamcmd import RpcFailed
 from common.topology import Role
-from tests.agent.samples import FACTS, config
+from testbed.agent_samples import FACTS, config
 
 OTHER = FACTS.node_id + 1
 

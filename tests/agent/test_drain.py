@@ -13,7 +13,7 @@ import pytest
 from agent.aws.lifecycle_hooks import Hooks
 from agent.drain import HEARTBEAT_S, RECORDS_LIMIT_S, Drain
 from agent.errors import AgentError
-from tests.agent.samples import FACTS, GROUP, config
+from testbed.agent_samples import FACTS, GROUP, config
 
 
 class World:

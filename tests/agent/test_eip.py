@@ -14,7 +14,7 @@ from agent.errors import AgentError
 from agent.kamailio import tier_addresses
 from common import paths
 from common.topology import Role
-from tests.agent.samples import config
+from testbed.agent_samples import config
 
 IMAGE = "ami-12c6146b"  # any that moto knows
 Tags = dict[str, str]

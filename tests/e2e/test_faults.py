@@ -17,10 +17,10 @@ from docs_gen.faults import Finding
 from lab.api import Machine
 from sipp.scenarios import Caller
 from sipp.sipp import Sipp
+from testbed.deployment.inject import hung, invites_of, power_cut, terminate, wait
+from testbed.deployment.records import assert_one_record_each
+from testbed.deployment.traffic import Traffic
 from tests.e2e.conftest import World
-from tests.e2e.inject import hung, invites_of, power_cut, terminate, wait
-from tests.e2e.records import assert_one_record_each
-from tests.e2e.traffic import Traffic
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

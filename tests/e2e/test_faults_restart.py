@@ -13,11 +13,11 @@ import pytest
 from common.topology import Tier
 from docs_gen.faults import Finding
 from lab.api import Machine
+from testbed.deployment.inject import invites_of, kill_service, wait
+from testbed.deployment.records import assert_one_record_each
+from testbed.deployment.traffic import Traffic
 from tests.e2e.conftest import World
-from tests.e2e.inject import invites_of, kill_service, wait
-from tests.e2e.records import assert_one_record_each
 from tests.e2e.test_faults import KAMAILIO, LOOKUP_LIMIT_MS, _knows_all, _one_call
-from tests.e2e.traffic import Traffic
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 

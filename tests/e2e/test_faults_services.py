@@ -16,10 +16,10 @@ from common.topology import Tier
 from docs_gen.faults import Finding
 from lab.api import Machine
 from sipp.scenarios import Caller
+from testbed.deployment.inject import hung, lossy, power_cut, wait
+from testbed.deployment.records import assert_one_record_each
+from testbed.deployment.traffic import Outcome, Traffic
 from tests.e2e.conftest import World
-from tests.e2e.inject import hung, lossy, power_cut, wait
-from tests.e2e.records import assert_one_record_each
-from tests.e2e.traffic import Outcome, Traffic
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 

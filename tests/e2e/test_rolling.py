@@ -9,10 +9,10 @@ import pytest
 from common.names import resource_name
 from common.topology import Tier
 from docs_gen.faults import Finding
+from testbed.deployment.inject import power_cut, wait
+from testbed.deployment.traffic import Traffic
 from tests.e2e.conftest import World
-from tests.e2e.inject import power_cut, wait
 from tests.e2e.test_faults import ADDRESS_LIMIT_S, _one_call
-from tests.e2e.traffic import Traffic
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 

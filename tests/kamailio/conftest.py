@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster
-from tests.kamailio.sip import Agent
+from testbed.sip.agent import Agent
+from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster
 
 ROOT_VARIABLE = "C4_KAMAILIO_ROOT"
 

@@ -14,7 +14,7 @@ import pytest
 
 from settings.load import load
 from settings.models import Sip
-from tests.kamailio.cluster import Cluster, cluster, with_sip
+from testbed.sip.plane import Cluster, cluster, with_sip
 from tests.kamailio.test_edge import fetch
 from tests.kamailio.test_overload import load_on, shared
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from settings.load import load
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.media import relaying
-from tests.kamailio.netns import dropping
-from tests.kamailio.sip import Agent, Call, sdp
+from testbed.sip.agent import Agent, Call, sdp
+from testbed.sip.media import relaying
+from testbed.sip.netns import dropping
+from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until
+from testbed.sip.router_confd_stub import answer
+from testbed.sip.unheard import REPLIES
 from tests.kamailio.test_calls import SBC1
 from tests.kamailio.test_records import only_record
-from tests.kamailio.unheard import REPLIES
 
 pytestmark = pytest.mark.sip
 RINGING_S = 10  # the least that settings allow

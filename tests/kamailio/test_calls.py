@@ -10,10 +10,10 @@ import pytest
 
 from agent.files.atomic import write_newer
 from agent.kamailio import tier_addresses
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, Call, sdp
+from testbed.sip.agent import Agent, Call, sdp
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.router_confd_stub import answer
 
 pytestmark = pytest.mark.sip
 SBC1 = ("203.0.113.11", 5060)

@@ -16,9 +16,9 @@ import pytest
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
-from tests.kamailio.netns import socket_in
-from tests.kamailio.sip import Agent, Message
+from testbed.sip.agent import Agent, Message
+from testbed.sip.netns import socket_in
+from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.test_calls import SBC1, established
 
 pytestmark = pytest.mark.sip

@@ -15,8 +15,8 @@ from rendering.files import File
 from rendering.kamailio_files import kamailio_files
 from settings import load
 from settings.models import DispatchAlgorithm
-from tests.kamailio.cluster import with_sip
-from tests.kamailio.node import Node
+from testbed.sip.node import Node
+from testbed.sip.plane import with_sip
 
 pytestmark = [
     pytest.mark.lab,

@@ -9,8 +9,8 @@ import pytest
 
 from settings.load import load
 from settings.models import Limits
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster
-from tests.kamailio.confd_stub import answer, limited
+from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster
+from testbed.sip.router_confd_stub import answer, limited
 from tests.kamailio.test_calls import SBC1, SBC2, established
 
 pytestmark = pytest.mark.sip

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kamailio.attack import ATTACKER, forgive
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.sip import Agent, Call, Result
+from testbed.sip.agent import Agent, Call, Result
+from testbed.sip.attack import ATTACKER, forgive
+from testbed.sip.plane import CALLEE, CALLER, Cluster, wait_until
+from testbed.sip.router_confd_stub import answer
+from testbed.sip.unheard import TAKEN, unheard
 from tests.kamailio.test_calls import SBC1, SBC2
 from tests.kamailio.test_records import only_record
-from tests.kamailio.unheard import TAKEN, unheard
 
 pytestmark = pytest.mark.sip
 REALM = "pbx.example"

@@ -12,9 +12,9 @@ import pytest
 from common import ports
 from settings import load
 from settings.models import DispatchAlgorithm
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, Call
+from testbed.sip.agent import Agent, Call
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.test_calls import SBC1, SBC2
 
 pytestmark = pytest.mark.sip

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, Call, Result, sdp
+from testbed.sip.agent import Agent, Call, Result, sdp
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.router_confd_stub import answer
 from tests.kamailio.test_calls import SBC1, established
 
 pytestmark = pytest.mark.sip

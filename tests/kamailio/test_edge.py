@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kamailio.attack import forgive
-from tests.kamailio.cluster import CALLEE, CALLEE2, Cluster, wait_joined, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.netns import socket_in
-from tests.kamailio.sip import Agent
+from testbed.sip.agent import Agent
+from testbed.sip.attack import forgive
+from testbed.sip.netns import socket_in
+from testbed.sip.plane import CALLEE, CALLEE2, Cluster, wait_joined, wait_until
+from testbed.sip.router_confd_stub import answer
 from tests.kamailio.test_calls import SBC1, SBC2, established
 
 pytestmark = pytest.mark.sip

@@ -12,15 +12,15 @@ import pytest
 
 from common import ports
 from common.topology import Tier
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.media import relaying
-from tests.kamailio.netns import dropping
-from tests.kamailio.node import Node
-from tests.kamailio.sip import T1, Agent, Call, sdp
+from testbed.sip.agent import T1, Agent, Call, sdp
+from testbed.sip.media import relaying
+from testbed.sip.netns import dropping
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.router_confd_stub import answer
+from testbed.sip.unheard import TAKEN, answered_at_once, unheard
 from tests.kamailio.test_calls import SBC1, SBC2, established
 from tests.kamailio.test_records import only_record, records
-from tests.kamailio.unheard import TAKEN, answered_at_once, unheard
 
 pytestmark = pytest.mark.sip
 LIMIT_S = 0.9  # 0.5 s on an idle machine; the rest is for a busy one

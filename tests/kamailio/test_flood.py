@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import sipp
 from common.topology import Tier
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
-from tests.kamailio.attack import ATTACKER, everybody, forgive, processes
-from tests.kamailio.cluster import CALLEE, CALLER, SBCS, Cluster, wait_until
-from tests.kamailio.netns import CLONE_NEWNET, ip, run
-from tests.kamailio.node import Node
+from testbed.load import sipp
+from testbed.sip.attack import ATTACKER, everybody, forgive, processes
+from testbed.sip.netns import CLONE_NEWNET, ip, run
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLER, SBCS, Cluster, wait_until
 from tests.kamailio.test_sources import HEAD, publish
 
 pytestmark = [pytest.mark.sip, pytest.mark.slow]

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench import sipp
 from common import ports
-from tests.kamailio.attack import ATTACKER, everybody
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster, wait_until
-from tests.kamailio.netns import CLONE_NEWNET, ip
+from testbed.load import sipp
+from testbed.sip.attack import ATTACKER, everybody
+from testbed.sip.netns import CLONE_NEWNET, ip
+from testbed.sip.plane import CALLEE, CALLER, Cluster, wait_until
 from tests.kamailio.test_edge import fetch
 from tests.kamailio.test_flood import (
     CALLS_PER_S,

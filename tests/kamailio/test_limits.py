@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, CALLEE2, Cluster, wait_until
-from tests.kamailio.confd_stub import answer, limited
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, Call, Result
+from testbed.sip.agent import Agent, Call, Result
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLEE2, Cluster, wait_until
+from testbed.sip.router_confd_stub import answer, limited
 from tests.kamailio.test_calls import SBC1, SBC2, established
 from tests.kamailio.test_edge import fetch
 from tests.kamailio.test_records import only_record

@@ -17,7 +17,7 @@ from agent.kamailio.lists import LISTS
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load
-from tests.kamailio.netns import ip, own_prefix
+from testbed.sip.netns import ip, own_prefix
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 NAMESPACE = own_prefix() + "consul"

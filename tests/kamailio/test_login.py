@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from common.topology import Tier
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.sip import Agent, Call, Message, sdp
+from testbed.sip.agent import Agent, Call, Message, sdp
+from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.router_confd_stub import answer
 from tests.kamailio.test_calls import SBC1, SBC2, established
 from tests.kamailio.test_records import only_record
 

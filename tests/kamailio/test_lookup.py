@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench.meter import processor_s
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.sip import Agent
+from testbed.load.meter import processor_s
+from testbed.sip.agent import Agent
+from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.router_confd_stub import answer
 from tests.kamailio.test_calls import SBC1
 
 pytestmark = pytest.mark.sip

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kamailio.attack import (
+from testbed.sip.agent import Agent, sdp
+from testbed.sip.attack import (
     ATTACKER,
     call_works,
     everybody,
@@ -19,9 +20,8 @@ from tests.kamailio.attack import (
     replies,
     send,
 )
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster
-from tests.kamailio.netns import socket_in
-from tests.kamailio.sip import Agent, sdp
+from testbed.sip.netns import socket_in
+from testbed.sip.plane import CALLEE, CALLER, Cluster
 from tests.kamailio.test_calls import SBC1
 from tests.kamailio.test_relay import request
 

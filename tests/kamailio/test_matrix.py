@@ -19,20 +19,11 @@ import pytest
 from agent.consul import pki
 from common import ports
 from settings import load
-from tests.kamailio.cluster import (
-    CALLEE,
-    CALLER,
-    RTPS,
-    SBCS,
-    Cluster,
-    cluster,
-    wait_until,
-    with_sip,
-)
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.media import relaying
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, Call, Result, sdp
+from testbed.sip.agent import Agent, Call, Result, sdp
+from testbed.sip.media import relaying
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLER, RTPS, SBCS, Cluster, cluster, wait_until, with_sip
+from testbed.sip.router_confd_stub import answer
 from tests.kamailio.test_records import records
 
 pytestmark = [pytest.mark.sip, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.kamailio.cluster import Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
 from tests.kamailio.test_overload import load_on
 
 pytestmark = [

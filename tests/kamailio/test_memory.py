@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.sipp import Talk
-from tests.kamailio.cluster import Cluster
+from testbed.load.sipp import Talk
+from testbed.sip.plane import Cluster
 from tests.kamailio.test_admission import refused, unlimited
 from tests.kamailio.test_overload import load_on
 

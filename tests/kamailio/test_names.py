@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, Cluster, wait_joined, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, Call, Message, sdp
+from testbed.sip.agent import Agent, Call, Message, sdp
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, Cluster, wait_joined, wait_until
+from testbed.sip.router_confd_stub import answer
 from tests.kamailio.test_calls import SBC1, established
 from tests.kamailio.test_failover import acknowledged_without_router
 

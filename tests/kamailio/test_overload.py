@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.sipp import Outcome, Talk
-from bench.sipp import call as place_calls
 from settings.load import load
-from tests.kamailio.cluster import CALLEE, CALLER, SBCS, Cluster, cluster, wait_until, with_sip
-from tests.kamailio.node import Node
+from testbed.load.sipp import Outcome, Talk
+from testbed.load.sipp import call as place_calls
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLER, SBCS, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.test_calls import SBC1
 
 pytestmark = [

@@ -13,11 +13,11 @@ from agent.kamailio import dialogs
 from common import cdr
 from common.topology import Role
 from rendering.contexts import Records
-from tests.agent.samples import config as agent_config
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster, wait_until
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent
+from testbed.agent_samples import config as agent_config
+from testbed.sip.agent import Agent
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.router_confd_stub import answer
 from tests.kamailio.test_calls import SBC1, established
 
 pytestmark = pytest.mark.sip

@@ -15,11 +15,11 @@ from agent.consul.service_discovery import Plane, Sbc
 from agent.kamailio.registrations import Registrations, parse
 from common import ports
 from router_confd.routing.registrations import COLUMNS
-from tests.kamailio.cluster import CALLEE, CONFDS, ROUTERS, SBCS, Cluster, wait_until
-from tests.kamailio.netns import inside, run, socket_in
-from tests.kamailio.node import Node
-from tests.kamailio.registrar import Registrar, TcpRegistrar
-from tests.kamailio.sip import Agent
+from testbed.sip.agent import Agent
+from testbed.sip.netns import inside, run, socket_in
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLEE, CONFDS, ROUTERS, SBCS, Cluster, wait_until
+from testbed.sip.registrar import Registrar, TcpRegistrar
 from tests.kamailio.test_calls import SBC1
 
 pytestmark = pytest.mark.sip

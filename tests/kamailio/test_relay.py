@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kamailio.attack import ATTACKER, VICTIM, forgive, replies, send
-from tests.kamailio.cluster import CALLEE, CALLEE2, Cluster, wait_joined, wait_until
-from tests.kamailio.sip import Agent, Message, sdp
+from testbed.sip.agent import Agent, Message, sdp
+from testbed.sip.attack import ATTACKER, VICTIM, forgive, replies, send
+from testbed.sip.plane import CALLEE, CALLEE2, Cluster, wait_joined, wait_until
 from tests.kamailio.test_calls import SBC1, SBC2, established
 from tests.kamailio.test_edge import fetch
 

@@ -14,15 +14,15 @@ from agent.kamailio import dialogs
 from agent.kamailio.dialogs import Dialog, State
 from agent.kamailio.stale_dialogs import StaleDialogs
 from common.topology import Role
-from tests.agent.samples import FACTS
-from tests.agent.samples import config as agent_config
-from tests.kamailio.cluster import CALLER, Cluster, wait_until
-from tests.kamailio.netns import inside
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, sdp
+from testbed.agent_samples import FACTS
+from testbed.agent_samples import config as agent_config
+from testbed.sip.agent import Agent, sdp
+from testbed.sip.netns import inside
+from testbed.sip.node import Node
+from testbed.sip.plane import CALLER, Cluster, wait_until
+from testbed.sip.unheard import answered_at_once
 from tests.kamailio.test_calls import SBC1, established
 from tests.kamailio.test_records import records
-from tests.kamailio.unheard import answered_at_once
 
 pytestmark = pytest.mark.sip
 RELAY = "203.0.113.3"

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.kamailio.cluster import RTPS, Cluster, wait_until
-from tests.kamailio.media import relaying
-from tests.kamailio.sip import Agent, sdp
+from testbed.sip.agent import Agent, sdp
+from testbed.sip.media import relaying
+from testbed.sip.plane import RTPS, Cluster, wait_until
 from tests.kamailio.test_calls import SBC1, established
 
 pytestmark = pytest.mark.sip

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.kamailio.cluster import CALLEE, CALLEE2, CALLER, Cluster
-from tests.kamailio.confd_stub import answer
-from tests.kamailio.sip import Agent, Message
+from testbed.sip.agent import Agent, Message
+from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster
+from testbed.sip.router_confd_stub import answer
 from tests.kamailio.test_calls import SBC1, SBC2, established
 from tests.kamailio.test_edge import ask, fetch, raw
 

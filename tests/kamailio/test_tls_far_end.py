@@ -11,9 +11,9 @@ import pytest
 from agent.consul import pki
 from common import ports
 from settings import load
-from tests.kamailio.cluster import Cluster, cluster, wait_until, with_sip
-from tests.kamailio.netns import socket_in
-from tests.kamailio.registrar import TcpRegistrar
+from testbed.sip.netns import socket_in
+from testbed.sip.plane import Cluster, cluster, wait_until, with_sip
+from testbed.sip.registrar import TcpRegistrar
 from tests.kamailio.test_registration import (
     PUBLIC,
     REGISTRAR,

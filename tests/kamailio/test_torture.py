@@ -7,19 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kamailio.attack import (
-    ATTACKER,
-    call_works,
-    everybody,
-    forgive,
-    hang_up,
-    replies,
-    send,
-)
-from tests.kamailio.cluster import CALLEE, CALLER, Cluster
-from tests.kamailio.sip import Agent
+from testbed.sip.agent import Agent
+from testbed.sip.attack import ATTACKER, call_works, everybody, forgive, hang_up, replies, send
+from testbed.sip.plane import CALLEE, CALLER, Cluster
+from testbed.sip.torture import MESSAGES, Torture
 from tests.kamailio.test_calls import SBC1
-from tests.kamailio.torture import MESSAGES, Torture
 
 pytestmark = pytest.mark.sip
 QUIET_S = 0.2  # silence is silence after this time

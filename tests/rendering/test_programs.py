@@ -11,7 +11,7 @@ import pytest
 from rendering import user_data
 from rendering.user_data import UserData
 from settings import Deployment
-from tests.rendering.image_root import INSTANCE, ImageRoot, as_booted, image_root
+from testbed.image_root import INSTANCE, ImageRoot, as_booted, image_root
 
 pytestmark = pytest.mark.lab
 

@@ -11,8 +11,8 @@ from tempfile import mkdtemp
 import pytest
 from hypothesis import settings
 
-from tests.router_confd.instance import Instance, Site, free_port
-from tests.router_confd.postgres import Postgres, binaries
+from testbed.router_confd.instance import Instance, Site, free_port
+from testbed.router_confd.postgres import Postgres, binaries
 
 settings.register_profile("busy-machine", deadline=None)
 settings.load_profile("busy-machine")

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from testbed.router_confd.instance import Instance, Site, eventually
+from testbed.router_confd.postgres import USER, Postgres
 from tests.router_confd.conftest import new_database
-from tests.router_confd.instance import Instance, Site, eventually
-from tests.router_confd.postgres import USER, Postgres
 from tests.router_confd.test_kamailio_files import record, send, stored
 
 pytestmark = pytest.mark.db

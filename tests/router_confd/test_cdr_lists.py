@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.router_confd.instance import Instance, Site, eventually
-from tests.router_confd.postgres import Postgres
+from testbed.router_confd.instance import Instance, Site, eventually
+from testbed.router_confd.postgres import Postgres
 from tests.router_confd.test_cdr_batches import Pair
 from tests.router_confd.test_kamailio_files import record, stored
 

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.router_confd.certificates import Authority
+from testbed.router_confd.certificates import Authority
+from testbed.router_confd.instance import Instance, Site, eventually
+from testbed.router_confd.postgres import PASSWORD, USER, Postgres
 from tests.router_confd.conftest import new_database
-from tests.router_confd.instance import Instance, Site, eventually
-from tests.router_confd.postgres import PASSWORD, USER, Postgres
 from tests.router_confd.test_kamailio_files import record, send, stored
 
 pytestmark = pytest.mark.db

@@ -20,7 +20,7 @@ from router_confd.config import Listen
 from router_confd.http import server
 from router_confd.http.errors import MAX_BODY
 from router_confd.http.fast_path import Reply
-from tests.router_confd.instance import eventually, free_port
+from testbed.router_confd.instance import eventually, free_port
 
 PATH = "/1.0/kamailio/cdr"
 SLOW_S = 0.2

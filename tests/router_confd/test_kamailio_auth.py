@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.router_confd.instance import Instance, Site
+from testbed.router_confd.instance import Instance, Site
 
 pytestmark = pytest.mark.db
 

@@ -9,7 +9,7 @@ import pytest
 
 from common import cdr
 from router_confd.routing.registrations import COLUMNS
-from tests.router_confd.instance import Instance, Site
+from testbed.router_confd.instance import Instance, Site
 
 pytestmark = pytest.mark.db
 

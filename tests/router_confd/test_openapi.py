@@ -18,9 +18,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from testbed.router_confd.instance import API_KEY, Instance, Site
+from testbed.router_confd.postgres import Postgres
 from tests.router_confd.conftest import new_database
-from tests.router_confd.instance import API_KEY, Instance, Site
-from tests.router_confd.postgres import Postgres
 
 pytestmark = [pytest.mark.db, pytest.mark.slow]
 

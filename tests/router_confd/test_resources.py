@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.router_confd.instance import Instance, Site
-from tests.router_confd.samples import DISTINCT, SAMPLES, Sample
+from testbed.router_confd.instance import Instance, Site
+from testbed.router_confd.samples import DISTINCT, SAMPLES, Sample
 
 pytestmark = pytest.mark.db
 all_samples = pytest.mark.parametrize("sample", SAMPLES, ids=str)

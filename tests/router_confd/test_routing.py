@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.router_confd.instance import Instance, Site
+from testbed.router_confd.instance import Instance, Site
 
 pytestmark = pytest.mark.db
 

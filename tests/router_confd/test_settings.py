@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from router_confd.config import settings_table
-from tests.router_confd.instance import ROOT
+from testbed.router_confd.instance import ROOT
 
 pytestmark = pytest.mark.slow
 

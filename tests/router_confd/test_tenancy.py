@@ -9,10 +9,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.router_confd.instance import API_KEY, Instance, Site
-from tests.router_confd.postgres import Postgres
-from tests.router_confd.samples import DISTINCT, SAMPLES, Sample
-from tests.router_confd.wazo_auth import WazoAuth
+from testbed.router_confd.instance import API_KEY, Instance, Site
+from testbed.router_confd.postgres import Postgres
+from testbed.router_confd.samples import DISTINCT, SAMPLES, Sample
+from testbed.router_confd.wazo_auth import WazoAuth
 
 pytestmark = pytest.mark.db
 each_resource = pytest.mark.parametrize("sample", DISTINCT, ids=str)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from settings import Deployment, load
-from tests.synth.synthesized import Synthesized, synthesize
+from testbed.synthesized import Synthesized, synthesize
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 DEPLOYMENTS = ("demo", "production.example")

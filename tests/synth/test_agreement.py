@@ -11,7 +11,7 @@ import yaml
 
 from common.names import TAG_CONSUL
 from common.topology import CONSUL_SERVER, Tier
-from tests.synth.synthesized import Json, Synthesized, unpack
+from testbed.synthesized import Json, Synthesized, unpack
 
 AGENT = "/etc/c4/agent.json"
 ROLES = {CONSUL_SERVER: "consul/"} | {tier: f"acme/{tier}_" for tier in Tier}

@@ -12,7 +12,7 @@ from botocore import xform_name
 
 from common.topology import CONSUL_SERVER, Tier
 from settings.load import ROOT
-from tests.synth.synthesized import Synthesized
+from testbed.synthesized import Synthesized
 
 SERVICES = ("autoscaling", "cloudwatch", "ec2", "rds", "secretsmanager")
 # Asked for by others than the agent.

@@ -8,7 +8,7 @@ from typing import Any
 from common import ports
 from common.names import HOOK_LAUNCHING, HOOK_TERMINATING, TAG_DEPLOYMENT, TAG_ROLE, TAG_TENANT
 from rendering import user_data
-from tests.synth.synthesized import Synthesized, unpack
+from testbed.synthesized import Synthesized, unpack
 
 ANYWHERE = {"0.0.0.0/0", "::/0"}
 OPEN_TO_THE_WORLD = {

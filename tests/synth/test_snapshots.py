@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from testbed.synthesized import Synthesized, readable
 from tests.synth.conftest import SNAPSHOTS
-from tests.synth.synthesized import Synthesized, readable
 
 
 def test_stacks_match_their_snapshots(

@@ -14,7 +14,7 @@ from common import ports
 from settings import Deployment, load
 from settings.load import ROOT
 from settings.models import S3State, Tenant
-from tests.synth.synthesized import Synthesized, synthesize
+from testbed.synthesized import Synthesized, synthesize
 
 
 def test_stacks_are_network_consul_and_one_per_tenant(

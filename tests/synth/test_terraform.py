@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.terraform.provider import Toolchain, toolchain
-from tests.synth.synthesized import Synthesized
+from testbed.synthesized import Synthesized
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(600)]
 

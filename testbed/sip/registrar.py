@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from tests.kamailio.sip import Agent, Message, Server
+from testbed.sip.agent import Agent, Message, Server
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
 from settings.load import load
 from settings.models import Deployment
-from tests.kamailio.confd_stub import ConfdStub, answer
-from tests.kamailio.netns import Network, inside, network, run, socket_in
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, Server, TcpAgent
+from testbed.sip.agent import Agent, Server, TcpAgent
+from testbed.sip.netns import Network, inside, network, run, socket_in
+from testbed.sip.node import Node
+from testbed.sip.router_confd_stub import ConfdStub, answer
 
 SBCS = {"sbc1": ("10.40.0.11", "203.0.113.11"), "sbc2": ("10.40.5.12", "203.0.113.12")}
 ROUTERS = {"rtr1": "10.40.64.21", "rtr2": "10.40.80.22"}

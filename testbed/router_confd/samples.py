@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from tests.router_confd.instance import Site
+from testbed.router_confd.instance import Site
 
 Body = dict[str, Any]
 

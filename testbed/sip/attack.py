@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.kamailio.cluster import Cluster
-from tests.kamailio.node import Node
-from tests.kamailio.sip import Agent, Message
+from testbed.sip.agent import Agent, Message
+from testbed.sip.node import Node
+from testbed.sip.plane import Cluster
 from tests.kamailio.test_calls import SBC1, established
 
 ATTACKER = "198.51.100.66"

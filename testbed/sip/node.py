@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.kamailio.kamcmd import RpcFailed
 from rendering.files import File
-from tests.kamailio.netns import socket_in
+from testbed.sip.netns import socket_in
 
 START_TIMEOUT_S = 15
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.router_confd.postgres import PASSWORD, USER, Postgres
+from testbed.router_confd.postgres import PASSWORD, USER, Postgres
 
 ROOT = Path(__file__).parents[2]
 API_KEY = "operator-key-0123456789"

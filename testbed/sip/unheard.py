@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from tests.kamailio.cluster import Cluster
-from tests.kamailio.netns import dropping
-from tests.kamailio.sip import Agent, Call
+from testbed.sip.agent import Agent, Call
+from testbed.sip.netns import dropping
+from testbed.sip.plane import Cluster
 from tests.kamailio.test_calls import SBC1
 
 REPLIES = "@th,64,32 0x5349502f"  # for nft: the payload begins with SIP/

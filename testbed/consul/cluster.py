@@ -36,7 +36,7 @@ from common.topology import CONSUL_SERVER, Role, Tier
 from host import golang
 from rendering.instance import InstanceContext
 from rendering.templates import render
-from tests.agent.samples import FACTS, config
+from testbed.agent_samples import FACTS, config
 
 DEPLOYMENT = "demo"
 TENANT = "acme"

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 from typing import Any
 
-from tests.kamailio.netns import socket_in
+from testbed.sip.netns import socket_in
 
 
 class _Server(ThreadingMixIn, HTTPServer):

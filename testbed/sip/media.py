@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common import ports
-from tests.kamailio.cluster import Cluster
+from testbed.sip.plane import Cluster
 
 
 def relaying(plane: Cluster, call_id: str) -> list[str]:

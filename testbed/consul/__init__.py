@@ -1,0 +1,1 @@
+"""Consul servers and agents on loopback."""

@@ -1,0 +1,1 @@
+"""A deployment on the local cloud: faults, traffic, records."""

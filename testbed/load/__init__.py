@@ -1,0 +1,1 @@
+"""Load: SIPp as generator and answerer, and what it costs."""

@@ -1,0 +1,1 @@
+"""router-confd processes on a PostgreSQL of their own."""
