@@ -2,12 +2,15 @@
 
 Each layer is an overlay directory in the cache, named by the hash of everything that went into it:
 
-    root   debootstrap                            half a minute, once
-    os     provision.sh os                        a minute, when packages change
-    lab    lab-layer.sh                           seconds
-    tools  provision.sh tools                     seconds; builds Consul before, once
-    app    provision.sh app                       a second, when our code changes
-    rds    rds-layer.sh, beside `tools` and `app`
+    root   debootstrap, half a minute, once
+    os     one to three minutes, when packages change
+    lab    seconds
+    tools  seconds; Consul is built before, once
+    app    a second, when our code changes
+    rds    beside `tools` and `app`, up to a minute
+
+All but `root` are made by the stage of `provision.sh` of the same name. A stage sees only the files
+of this folder that its hash covers (`payload.STAGES`).
 
 An interrupted build loses one layer at most. From complete caches nothing touches the network.
 """
@@ -47,30 +50,16 @@ def build(progress: Progress) -> Image:
     """Complete layers, made as far as the cache lacks them. Raises `HostError`."""
     ca = certificates.authority().certificate_file
     root = debian.root(progress)
-    files = HERE / "files"
-    os_layer = _layer(
-        "os", [root], ["provision.sh", "os"], progress, "installing Debian packages",
-        inputs=[HERE / "packages.txt", files / "apt.conf", files / "dpkg.cfg", files / "cloud.cfg",
-                files / "http_async_client.patch", _function("mend_kamailio"),
-                _function("os_stage"), _function("system_user")],
-        online=True,
-    )  # fmt: skip
+    os_layer = _layer("os", [root], progress, "installing Debian packages", online=True)
     lab_layer = _layer(
-        "lab", [os_layer, root], ["lab-layer.sh", "/run/c4-build/ca.pem"], progress,
-        "adapting the image to the local cloud",
-        inputs=[HERE / "lab-layer.sh", files / "cloud-lab.cfg", files / "journald-lab.conf",
-                files / "resolv.conf", ca],
-        shared={"ca.pem": ca},
+        "lab", [os_layer, root], progress, "adapting the image to the local cloud",
+        arguments=["/run/c4-build/ca.pem"], inputs=[ca],
+        prepare=lambda shared: shutil.copy(ca, shared / "ca.pem"),
     )  # fmt: skip
     system = [lab_layer, os_layer, root]
     tools = _tools(system, ca, progress)
     app = _app([tools, *system], progress)
-    database = _layer(
-        "rds", system, ["rds-layer.sh"], progress, "installing PostgreSQL",
-        inputs=[HERE / "rds-layer.sh", files / "postgresql-rds.conf", files / "pg_hba-rds.conf",
-                files / "c4-database.service"],
-        online=True,
-    )  # fmt: skip
+    database = _layer("rds", system, progress, "installing PostgreSQL", online=True)
     return Image(instance=(app, tools, *system), database=(database, *system))
 
 
@@ -88,37 +77,37 @@ def _tools(system: Sequence[Path], ca: Path, progress: Progress) -> Path:
         )
 
     return _layer(
-        "tools", system, ["provision.sh", "tools", "/run/c4-build/payload"], progress,
-        "installing Consul and the Python environment",
-        inputs=[_function("tools_stage"), ca, *content], prepare=share,
+        "tools", system, progress, "installing Consul and the Python environment",
+        arguments=["/run/c4-build/payload"], inputs=[ca, *content], prepare=share,
     )  # fmt: skip
 
 
 def _app(below: Sequence[Path], progress: Progress) -> Path:
-    def share(shared: Path) -> None:
-        payload.copy_code(shared / "payload/app")
-
     return _layer(
-        "app", below, ["provision.sh", "app", "/run/c4-build/payload"], progress,
-        "installing our code",
-        inputs=[_function("app_stage"), payload.code_digest()], prepare=share,
+        "app", below, progress, "installing our code",
+        arguments=["/run/c4-build/payload"], inputs=[payload.code_digest()],
+        prepare=lambda shared: payload.copy_code(shared / "payload/app"),
     )  # fmt: skip
 
 
 def _layer(
-    name: str,
+    stage: str,
     below: Sequence[Path],
-    command: Sequence[str],
     progress: Progress,
     message: str,
     *,
-    inputs: Sequence[Path | str],
-    shared: dict[str, Path] | None = None,
-    prepare: Callable[[Path], None] | None = None,
+    arguments: Sequence[str] = (),
+    inputs: Sequence[Path | str] = (),
+    prepare: Callable[[Path], object] | None = None,
     online: bool = False,
 ) -> Path:
-    """Directory with what `command` (a script of image/) changes on the layers `below`."""
-    target = _directory() / f"{name}-{digest([*inputs, *(b.name for b in below)])}"
+    """Directory with what a stage of provision.sh changes on the layers `below`.
+
+    `prepare` fills a directory that the stage sees as /run/c4-build; `inputs` stands for what it
+    puts there. The stage sees the host's resolver only when it is `online`.
+    """
+    parts = [*payload.stage_files(stage), *inputs, *(b.name for b in below)]
+    target = _directory() / f"{stage}-{digest(parts)}"
 
     def build_layer(part: Path) -> None:
         work = part.with_name(part.name + ".work")
@@ -127,27 +116,26 @@ def _layer(
         for directory in dirs.values():
             directory.mkdir(parents=True)
         try:
-            shutil.copytree(HERE, dirs["shared"] / "image", ignore=payload.IGNORED)
-            for file_name, source in (shared or {}).items():
-                shutil.copy(source, dirs["shared"] / file_name)
+            payload.copy_stages(dirs["shared"] / "image", stage)
             if prepare:
                 prepare(dirs["shared"])
             progress(message)
-            script, *arguments = command
             done = run(
                 ["unshare", "--mount", "--pid", "--fork", "--kill-child",
                  "--propagation", "private", HERE / "in-root.sh",
                  overlay_option(below), part, dirs["work"], dirs["root"], dirs["shared"],
-                 "host" if online else "none", f"/run/c4-build/image/{script}", *arguments],
+                 "host" if online else "none",
+                 "/run/c4-build/image/provision.sh", stage, *arguments],
                 timeout=STAGE_LIMIT, check=False,
             )  # fmt: skip
             if done.returncode != 0:
-                raise HostError(f"image: {script} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+                output = done.stdout + done.stderr
+                raise HostError(f"image: stage {stage} failed:\n{output[-3000:]}")
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
     if build_once(target, build_layer):
-        prune(_directory(), f"{name}-", keep={target, *_in_use()})
+        prune(_directory(), f"{stage}-", keep={target, *_in_use()})
     return target
 
 
@@ -166,13 +154,6 @@ def _in_use() -> set[Path]:
             continue
         used |= {Path(layer) for kind in ("instance", "database") for layer in config.get(kind, [])}
     return used
-
-
-def _function(name: str) -> str:
-    """Text of one shell function of provision.sh: another stage's change leaves a layer valid."""
-    lines = (HERE / "provision.sh").read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith(f"{name}() {{"))
-    return "\n".join(lines[start : lines.index("}", start) + 1])
 
 
 def _directory() -> Path:

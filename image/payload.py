@@ -1,4 +1,4 @@
-"""What `provision.sh` copies into the image: programs, Python packages, our code."""
+"""What the stages of `provision.sh` work with: their files here, programs, packages, our code."""
 
 from __future__ import annotations
 
@@ -16,13 +16,43 @@ from host.errors import HostError
 from host.paths import cache_dir
 from host.run import argv, run
 
-ROOT: Final = Path(__file__).parent.parent
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parent
 REQUIREMENTS: Final = ROOT / "requirements/instance.lock"
 PYTHON: Final = "3.13"  # Debian 13's
 PROGRAMS: Final = ("consul", "consul-template")
 # Packages of ours that run on an instance.
 CODE: Final = ("common", "agent", "router_confd")
+# The stages of `provision.sh`; what each reads of this directory, beside its script.
+STAGES: Final[dict[str, tuple[str, ...]]] = {
+    "os": ("files/os", "kamailio-module"),
+    "tools": (),
+    "app": ("files/app",),
+    "lab": ("files/lab",),
+    "rds": ("files/rds",),
+}
+AMI_STAGES: Final = ("os", "tools", "app")
 IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+
+
+def stage_files(stage: str) -> list[Path]:
+    """Files, and directories as a whole, that a stage of `STAGES` is made of."""
+    names = ("provision.sh", "stages/common.sh", f"stages/{stage}.sh", *STAGES[stage])
+    return [HERE / name for name in names]
+
+
+def copy_stages(target: Path, *stages: str) -> None:
+    """Copy `provision.sh` to the directory `target`, with what these stages need, and no more.
+
+    So a stage that reads a file that is not among its own fails.
+    """
+    for source in {path for stage in stages for path in stage_files(stage)}:
+        copy = target / source.relative_to(HERE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=IGNORED)
+        else:
+            shutil.copy(source, copy)
 
 
 def wheels(progress: Callable[[str], None]) -> Path:
@@ -61,8 +91,8 @@ def copy_code(target: Path) -> None:
 
 
 def code_digest() -> str:
-    files = [ROOT / "image/files" / name for name in ("c4-agent", "hugepages.conf")]
-    return digest([*(ROOT / package for package in CODE), *files])
+    """Hash of the packages that `copy_code` copies."""
+    return digest(ROOT / package for package in CODE)
 
 
 def write_tools(target: Path, rds_ca: Path, progress: Callable[[str], None]) -> None:
@@ -82,12 +112,7 @@ def write_archive(archive: Path, rds_ca: Path, progress: Callable[[str], None]) 
         payload = work / "payload"
         write_tools(payload, rds_ca, progress)
         copy_code(payload / "app")
-        for name in ("provision.sh", "packages.txt", "files"):
-            source = ROOT / "image" / name
-            if source.is_dir():
-                shutil.copytree(source, work / name)
-            else:
-                shutil.copy(source, work / name)
+        copy_stages(work, *AMI_STAGES)
         progress(f"writing {archive}")
         part = archive.with_name(archive.name + ".part")
         # Fixed order, owner and time: the same inputs give the same archive.

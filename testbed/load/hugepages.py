@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CONFIGURED = Path(__file__).parents[2] / "image/files/hugepages.conf"
+CONFIGURED = Path(__file__).parents[2] / "image/files/app/hugepages.conf"
 
 
 @contextmanager

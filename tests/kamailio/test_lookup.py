@@ -58,8 +58,8 @@ def test_hanging_instance_delays_once_and_is_then_avoided(
 def test_workers_rest_after_connections_that_ended_with_their_answer(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
-    """image/files/http_async_client.patch: without it a worker spins from here on, and takes each
-    request that waits at the wrong moment for timed out."""
+    """image/kamailio-module/patches/http_async_client.patch: without it a worker spins from here
+    on, and takes each request that waits at the wrong moment for timed out."""
     for stub in plane.confds:
         stub.leaving = True
     assert [call(caller)[0] for _ in range(2 * CALLS)] == [200] * 2 * CALLS

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from host.caches import build_once, digest, prune
-from image import layers
+from image import layers, payload
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +79,31 @@ def test_layers_of_every_lab_are_in_use(tmp_path: Path) -> None:
     assert layers._in_use() == {Path("/x/demo"), Path("/x/test")}
 
 
-def test_stage_of_the_provisioning_script_is_found_by_its_function() -> None:
-    assert "apt-get install" in layers._function("os_stage")
-    assert "apt-get install" not in layers._function("app_stage")
+def test_every_file_of_a_stage_belongs_to_the_hash_of_a_layer() -> None:
+    hashed = {file for stage in payload.STAGES for file in _files(*payload.stage_files(stage))}
+    folders = (payload.HERE / name for name in ("stages", "files", "kamailio-module"))
+    assert hashed == _files(*folders, payload.HERE / "provision.sh")
+
+
+def test_stage_sees_its_own_files_only(tmp_path: Path) -> None:
+    payload.copy_stages(tmp_path, "app")
+    assert {str(p.relative_to(tmp_path)) for p in _files(tmp_path)} == {
+        "provision.sh",
+        "stages/common.sh",
+        "stages/app.sh",
+        "files/app/c4-agent",
+        "files/app/hugepages.conf",
+    }
+    assert os.access(tmp_path / "provision.sh", os.X_OK)
+
+
+def test_provisioning_script_knows_the_stages() -> None:
+    script = payload.HERE / "provision.sh"
+    done = subprocess.run([script, "rest"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    allowed = done.stderr.strip().partition("unknown stage 'rest'; allowed: ")[2]
+    assert allowed.split(", ") == list(payload.STAGES)
+
+
+def _files(*paths: Path) -> set[Path]:
+    return {f for path in paths for f in (path, *path.rglob("*")) if f.is_file()}

@@ -1,4 +1,7 @@
-"""The log of scaling activities, which moto keeps empty."""
+"""The log of scaling activities, which moto keeps empty.
+
+Upstream: no issue known.
+"""
 
 from __future__ import annotations
 

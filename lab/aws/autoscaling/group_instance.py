@@ -1,4 +1,9 @@
-"""An instance of an autoscaling group, and how it is launched."""
+"""An instance of an autoscaling group, and how it is launched.
+
+moto launches all instances of a group into its first subnet.
+
+Upstream: getmoto/moto#1288 (closed) gave instances a subnet; no issue known about the others.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ keeps hooks without acting on them. Here an instance walks the states of EC2 Aut
     Pending -> [Pending:Wait] -> InService -> [Terminating:Wait] -> gone
 
 with the waits where a hook asks for them. `tick` moves time; nothing here blocks.
+
+Upstream: getmoto/moto#4259 added the hooks, and says that they have no effect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""API calls of autoscaling groups that moto lacks or only stores."""
+"""API calls of autoscaling groups that moto lacks or only stores.
+
+Upstream: getmoto/moto#1284 added SetInstanceHealth, which replaces nothing; getmoto/moto#4259
+added lifecycle hooks without their actions. No issue known about the targets
+that moto invents for a hook, about hooks given with a new group and DescribeScalingActivities.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Instance refresh, really done: instances are replaced one by one, within the health limits."""
+"""Instance refresh, really done: instances are replaced one by one, within the health limits.
+
+Upstream: no issue known.
+"""
 
 from __future__ import annotations
 

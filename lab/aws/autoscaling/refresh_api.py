@@ -1,4 +1,7 @@
-"""The API of instance refresh, which moto lacks."""
+"""The API of instance refresh, which moto lacks.
+
+Upstream: no issue known.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Mends of moto; each module is one difference from AWS."""
+"""Mends of moto; each module is one difference from AWS and names its issue upstream, if known."""

@@ -1,4 +1,8 @@
-"""Public addresses come from 203.0.113.0/24, one owner each, and are freed with their instance."""
+"""Public addresses come from 203.0.113.0/24, one owner each, and are freed with their instance.
+
+Upstream: getmoto/moto#212 (closed) asked for addresses of one's own choice; no issue known about
+Elastic IPs that stay with a terminated instance.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""CloudWatch for newer SDKs, which speak CBOR; moto knows the query protocol only.
+"""CloudWatch for newer SDKs, which speak CBOR; moto knows the query and JSON protocols only.
 
 The request is translated to the same call of boto3 on moto itself.
+
+Upstream: getmoto/moto#9195, where CBOR is said not to be planned.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""The secret of an RDS instance holds credentials of its own, and rotation changes them."""
+"""The secret of an RDS instance holds credentials of its own, and rotation changes them.
+
+In moto all instances have one fixed password.
+
+Upstream: getmoto/moto#8745 added the secret; no issue known about its content.
+"""
 
 from __future__ import annotations
 

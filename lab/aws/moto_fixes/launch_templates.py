@@ -2,6 +2,9 @@
 
 moto 5.2 keeps the user data of later versions as a plain string, and fails with an assertion when a
 group launches from one; and it counts the tags of the template itself to those for instances.
+
+Upstream: no issue known. Near to it are getmoto/moto#9485 (closed), about how user data is encoded,
+and getmoto/moto#5381, which added the tags of templates.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Attributes that moto takes but does not give back, which Terraform then wants to set again."""
+"""Attributes that moto takes but does not give back, which Terraform then wants to set again.
+
+Upstream: getmoto/moto#7831 mended the description of security group rules for address ranges only;
+no issue known about the source of RDS parameters and about scaling policies.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,14 @@
 #!/bin/bash
-# What only a machine of the local cloud needs, on top of provision.sh's `os` stage; runs in a chroot.
-# Not part of the AMI.
+# Stage `lab`: what only a machine of the local cloud needs, on top of the stage `os`. Not part of the
+# AMI.
+#
+#   lab.sh CA   file with the certificate of the local cloud's authority, PEM
 set -euo pipefail
-umask 022
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ca=${1:?lab-layer.sh: no file with the CA certificate given}
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+files=$image/files/lab
+ca=${1:-}
+[ -f "$ca" ] || fail "'$ca' is not a certificate file"
 
 # The address is there before the machine boots: no DHCP client, no udev, no network daemon.
 dpkg-divert --quiet --local --rename --divert /usr/sbin/dhcpcd.real --add /usr/sbin/dhcpcd
@@ -15,10 +19,10 @@ systemctl mask --quiet systemd-udevd.service systemd-udevd-kernel.socket systemd
     systemd-resolved.service systemd-homed.service remote-fs.target \
     systemd-ask-password-console.path systemd-ask-password-wall.path 2>/dev/null
 
-install -m 0644 "$here/files/cloud-lab.cfg" /etc/cloud/cloud.cfg.d/99-lab.cfg
-install -m 0644 "$here/files/journald-lab.conf" -D /etc/systemd/journald.conf.d/lab.conf
+install -m 0644 "$files/cloud-lab.cfg" /etc/cloud/cloud.cfg.d/99-lab.cfg
+install -m 0644 "$files/journald-lab.conf" -D /etc/systemd/journald.conf.d/lab.conf
 rm -f /etc/resolv.conf
-install -m 0644 "$here/files/resolv.conf" /etc/resolv.conf
+install -m 0644 "$files/resolv.conf" /etc/resolv.conf
 install -m 0644 "$ca" /usr/local/share/ca-certificates/c4-lab.crt
 update-ca-certificates --fresh >/dev/null
 # Each machine gets its own identity at first boot.
