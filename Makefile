@@ -6,6 +6,8 @@ SHELL := bash
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 PYTEST := $(PYTHON) -m pytest
+# Whatever begins as a shell script, with or without a suffix.
+SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^.!.*[ \/](ba)?sh$$/ {print FILENAME} {nextfile}')
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,10 +42,11 @@ faults: ## the whole matrix of faults and overload, on a quiet machine; docs/fau
 	  $(PYTEST_ARGS)
 	@$(PYTHON) -m cli docs
 
-lint: ## ruff and mypy
+lint: ## ruff, shellcheck and mypy
 	@scripts/bootstrap
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }
+	@.venv/bin/shellcheck --external-sources $(SHELL_SCRIPTS)
 	@.venv/bin/mypy .
 
 format: ## let ruff format the code

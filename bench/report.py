@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from testbed.load.sipp import Outcome, quantile
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BY_HAND = "## What limits it\n"  # from here on
+WIDTH = 120  # characters of a line of the page, but for tables
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,14 @@ def text(runs: Sequence[Run], load: float) -> str:
     """The page; `load` is the machine's load average before the start."""
     parts = [
         "# Performance of the SIP plane",
-        f"Written by `python -m bench.kamailio --write` on {time.strftime('%Y-%m-%d %H:%M')} UTC: "
-        f"{os.cpu_count()} cores ({_processor()}), Linux {platform.release()}. Both SBCs, both "
-        "routers, two rtpengine, two router-confd, PostgreSQL and the two SIPp share these cores; "
-        "the figures of a node on a machine of its own follow from its CPU per call. Load average "
-        f"of other work before the start: {load:.1f}.",
+        _paragraph(
+            "Written by `python -m bench.kamailio --write` on "
+            f"{time.strftime('%Y-%m-%d %H:%M')} UTC: {os.cpu_count()} cores ({_processor()}), "
+            f"Linux {platform.release()}. Both SBCs, both routers, two rtpengine, two "
+            "router-confd, PostgreSQL and the two SIPp share these cores; the figures of a node on "
+            "a machine of its own follow from its CPU per call. The load average of other work "
+            f"before the start was {load:.1f}."
+        ),
         _head(runs),
         "## Every run",
         _table(
@@ -112,27 +117,49 @@ def best(runs: Sequence[Run], what: str) -> Run | None:
 
 def _head(runs: Sequence[Run]) -> str:
     plane, bare = best(runs, "capacity"), best(runs, "bare: capacity")
-    lines = [
-        line
-        for name, what, run in (
-            ("SIP plane", "capacity", plane),
-            ("Bare two-hop proxy (no dialogs, lookups, media, checks)", "bare: capacity", bare),
-        )
-        if run
-        for line in _capacity(name, run, [r for r in runs if r.what == what])
-    ]
-    if plane and bare:
-        # Who never failed could do more: the ratio is then a bound and no result.
-        open_ = [w for w, r in (("capacity", plane), ("bare: capacity", bare)) if _last(runs, w, r)]
-        ratio = f"{plane.rate / bare.rate:.2f}"
-        if not open_:
-            lines.append(f"- SIP plane : bare proxy = **{ratio}**.")
-        elif open_ == ["bare: capacity"]:
-            lines.append(f"- SIP plane : bare proxy: **no result**, at most {ratio}.")
-        else:
-            lines.append("- SIP plane : bare proxy: **no result**, the rates ended too early.")
-        lines.append(f"- CPU per call, bare : SIP plane = {bare.total_ms / plane.total_ms:.2f}.")
+    lines = _comparison(runs, plane, bare)
+    for name, what, run in (
+        ("SIP plane", "capacity", plane),
+        ("Bare two-hop proxy (no dialogs, lookups, media, checks)", "bare: capacity", bare),
+    ):
+        if run:
+            lines += _capacity(name, run, [r for r in runs if r.what == what])
     return "\n".join(lines)
+
+
+def _comparison(runs: Sequence[Run], plane: Run | None, bare: Run | None) -> list[str]:
+    """The headline: what the plane carries and costs beside a bare proxy on the same machine."""
+    lines = []
+    if plane and bare:
+        share = f"**{plane.rate / bare.rate:.0%}**"
+        rates = f"({plane.rate} and {bare.rate} calls/s)"
+        if _last(runs, "capacity", plane):
+            text = (
+                f"The SIP plane carries at least {plane.rate} calls/s. No rate was high enough to "
+                "find its limit, so it is not compared with the bare proxy."
+            )
+        elif _last(runs, "bare: capacity", bare):
+            text = (
+                f"The SIP plane carries at most {share} of the calls per second that a bare proxy "
+                f"carries {rates}: the bare proxy had not reached its limit."
+            )
+        else:
+            text = (
+                f"The SIP plane carries {share} of the calls per second that a bare proxy carries "
+                f"{rates}."
+            )
+        lines.append(_item(text))
+    compared = {r.what: r for r in runs if r.what.endswith("compared")}
+    if len(compared) == 2:
+        ours, theirs = compared["compared"], compared["bare: compared"]
+        lines.append(
+            _item(
+                f"At {ours.rate} calls/s, a call of the SIP plane costs "
+                f"**{ours.total_ms / theirs.total_ms:.1f} times** the CPU that it costs the bare "
+                f"proxy: {ours.total_ms:.2f} ms and {theirs.total_ms:.2f} ms."
+            )
+        )
+    return lines
 
 
 def _last(runs: Sequence[Run], what: str, found: Run) -> bool:
@@ -143,24 +170,24 @@ def _last(runs: Sequence[Run], what: str, found: Run) -> bool:
 def _capacity(name: str, found: Run, tried: Sequence[Run]) -> list[str]:
     shares = sorted(found.cpu.items(), key=lambda item: -item[1])
     spent = ", ".join(f"{n} {s / found.outcome.seconds:.0%}" for n, s in shares if s > 0.1)
-    lines = [
-        f"- {name}: **{found.rate} calls/s** without a failed call or a retransmission "
+    text = (
+        f"{name}: **{found.rate} calls/s** without a failed call or a retransmission "
         f"({found.outcome.calls} calls in {found.seconds} s), {found.total_ms:.2f} ms of CPU per "
-        f"call; the machine was {found.busy:.0%} busy, {found.others:.0%} with other work; of one "
+        f"call. The machine was {found.busy:.0%} busy, {found.others:.0%} with other work. Of one "
         f"core used {spent}, the load generator {found.outcome.cpu_s / found.outcome.seconds:.0%}."
-    ]
+    )
     above = [r for r in tried if r.rate > found.rate]
-    if not above:
-        return [*lines, "  No higher rate was tried: a lower bound, not its limit."]
-    return [
-        *lines,
-        *(
-            f"  At {r.rate}/s: {r.outcome.failed} failed, {r.outcome.refused} refused, "
-            f"{r.outcome.retransmissions} retransmissions of {r.outcome.calls}, machine "
-            f"{r.busy:.0%} busy, {r.others:.0%} with other work."
-            for r in above
-        ),
-    ]
+    lines = [_item(text if above else f"{text} No higher rate was tried: this is a lower bound.")]
+    for r in above:
+        lines.append(
+            _item(
+                f"At {r.rate}/s: {r.outcome.failed} failed, {r.outcome.refused} refused, "
+                f"{r.outcome.retransmissions} retransmissions of {r.outcome.calls} calls, machine "
+                f"{r.busy:.0%} busy, {r.others:.0%} with other work.",
+                indent="  ",
+            )
+        )
+    return lines
 
 
 def _costs(run: Run) -> str:
@@ -194,6 +221,17 @@ def _memory(run: Run) -> str:
         "use (Kamailio) or resident memory (others).\n\n"
         + _table(["who", "before", "early", "late", "highest", "after"], rows)
     )
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _item(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, WIDTH, initial_indent=f"{indent}- ", subsequent_indent=f"{indent}  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 import settings
 from cli import interrupt
 from cli.demo import app as demo_app
+from cli.version import project_version
 from host.command_error import BAD_INPUT, FAILED, INTERRUPTED, CommandError
 from host.errors import HostError
 from host.progress import wide_console
@@ -20,7 +21,6 @@ errors = Console(stderr=True)
 
 app = typer.Typer(
     name="c4",
-    help="Wazo Platform C4 on AWS: the local demo, checks of settings, generated documentation.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -28,6 +28,24 @@ app = typer.Typer(
 settings_app = typer.Typer(help="The settings of a deployment.", no_args_is_help=True)
 app.add_typer(settings_app, name="settings")
 app.add_typer(demo_app, name="demo")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(project_version(), highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="print the version and exit"
+        ),
+    ] = False,
+) -> None:
+    """Wazo Platform C4 on AWS: the local demo, checks of settings, generated documentation."""
 
 
 @settings_app.command("check")

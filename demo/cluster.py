@@ -93,13 +93,6 @@ class Cluster:
         running = [machine for machine in found if machine.state == "running"]
         return sorted(running, key=lambda m: tuple(int(part) for part in m.private_ip.split(".")))
 
-    def machine_at(self, address: str) -> Machine:
-        """The machine with a private address. Raises `CommandError` when there is none."""
-        for machine in self.lab.machines():
-            if machine.private_ip == address:
-                return machine
-        raise CommandError(f"no machine has the address {address}", "look at: ./c4 demo status")
-
     def refreshing(self) -> list[str]:
         """Groups whose instances are being replaced, with the share that is done."""
         client = self.lab.client("autoscaling")

@@ -149,9 +149,6 @@ class Lab:
         self._status()
         return hosts.ensure(self.names, name, address)
 
-    def remove_host(self, name: str) -> None:
-        hosts.remove(self.names, name)
-
     def _work_dir(self) -> Path:
         self._status()
         return self.names.state / "terraform"
@@ -177,7 +174,9 @@ class Lab:
     def _status(self) -> dict[str, int]:
         status = process.find(self.names)
         if status is None:
-            raise HostError(f"lab {self.names.lab} is not up", f"python -m lab up {self.names.lab}")
+            raise HostError(
+                f"lab {self.names.lab} is not up", f"python -m lab --name {self.names.lab} up"
+            )
         return status
 
     def _end(self, progress: Progress) -> None:

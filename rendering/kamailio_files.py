@@ -52,11 +52,6 @@ INITIAL: Final[dict[Tier, dict[str, str]]] = {
 EDGE_RULES: Final = "/etc/c4/edge.nft"  # kamailio.service loads it
 
 
-def kamailio_lists(tier: Tier) -> tuple[str, ...]:
-    """Names of the lists that an instance of `tier` follows; empty without Kamailio."""
-    return LISTS.get(tier, ())
-
-
 def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[File, ...]:
     """Kamailio's configuration, its list templates and its initial lists.
 

@@ -34,7 +34,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # the output is configuration text, not HTML
+        autoescape=False,  # noqa: S701 - the output is configuration text, not HTML
     )
 
 

@@ -78,7 +78,7 @@ def load(name: str | None = None) -> Deployment:
 def parse(text: str, path: Path) -> Deployment:
     """Check the text of a deployment's file; `path` is only for messages."""
     try:
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # a SafeLoader
+        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise SettingsError(path, (f"not valid YAML: {' '.join(str(error).split())}",)) from None
     if not isinstance(data, dict):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import signal
 import statistics
 import subprocess
 import uuid
@@ -130,11 +129,6 @@ class Sipp:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
-
-    def stop_accepting(self) -> None:
-        """Finish the calls under way, then exit."""
-        if self._process and self._process.poll() is None:
-            self._process.send_signal(signal.SIGUSR1)
 
     def wait(self, timeout: float) -> Result:
         """Result when SIPp has ended by itself. Raises `subprocess.TimeoutExpired`."""

@@ -63,7 +63,3 @@ def ensure(names: Names, name: str, address: str) -> Host:
         )
         attach(names.cloud_ns, INTERNET_BRIDGE, leg)
     return Host(name, namespace, address, names.guests)
-
-
-def remove(names: Names, name: str) -> None:
-    netns.delete(names.host_ns(name))

@@ -39,12 +39,6 @@ class Runner:
             tools, directory, ["apply", "-auto-approve", "-input=false", "-json"], progress
         )
 
-    def plan_is_empty(self, stack: str, synth_dir: Path, progress: Progress) -> bool:
-        """True when another apply would change nothing."""
-        directory, tools = self._prepare(stack, synth_dir, progress)
-        arguments = ["plan", "-detailed-exitcode", "-input=false", "-json"]
-        return self._terraform(tools, directory, arguments, progress, also=2) == 0
-
     def destroy(self, stack: str, synth_dir: Path, progress: Progress) -> None:
         directory, tools = self._prepare(stack, synth_dir, progress)
         self._terraform(
@@ -75,8 +69,8 @@ class Runner:
 
     def _terraform(
         self, tools: Toolchain, directory: Path, arguments: Sequence[str], progress: Progress,
-        also: int = 0, inside: bool = True,
-    ) -> int:  # fmt: skip
+        inside: bool = True,
+    ) -> None:  # fmt: skip
         command = [str(tools.program), *arguments]
         if inside:
             command = ["ip", "netns", "exec", self._names.cloud_ns, *command]
@@ -95,11 +89,10 @@ class Runner:
             except BaseException:  # Ctrl-C, or an error of `progress`: Terraform ends as well
                 process.send_signal(signal.SIGINT)
                 raise
-        if process.returncode not in (0, also):
+        if process.returncode != 0:
             text = "\n".join(errors) or log_file.read_text()[-3000:]
             raise HostError(f"terraform {arguments[0]} of stack {directory.name} failed:\n{text}",
                            f"the whole output is in {log_file}")  # fmt: skip
-        return process.returncode
 
     def _environment(self, tools: Toolchain, inside: bool) -> dict[str, str]:
         kept = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")

@@ -93,12 +93,12 @@ class Agents:
 
 
 @pytest.fixture
-def registrar(plane: Cluster) -> Iterator[Registrar]:
+def registrar(plane: Cluster) -> Registrar:
     plane.ua(REGISTRAR, 5099)  # its namespace
     sock = socket_in(plane.namespace_of(REGISTRAR), socket.SOCK_DGRAM, (REGISTRAR, 5060))
     made = Registrar(sock, realm="carrier.example", user="user", password="se:cret")
     plane.agents.append(made)
-    yield made
+    return made
 
 
 @pytest.fixture

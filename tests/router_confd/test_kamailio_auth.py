@@ -132,7 +132,7 @@ def test_ipv6_has_many_spellings(site: Site) -> None:
     assert site.confd.auth(source_ip=short)["ipbx_id"] == site.ipbx["id"]
 
 
-# --- HA1 through the life of a PBX (Q4) ------------------------------------------------------
+# --- HA1 through the life of a PBX ------------------------------------------------------
 
 
 def ha1(site: Site) -> Any:

@@ -166,7 +166,7 @@ def test_patch_refuses_null_where_a_value_is_needed(site: Site) -> None:
         assert answer.json()["detail"][0]["loc"] == ["body", field]
 
 
-# --- what an update must not reset (Q3) ------------------------------------------------------
+# --- what an update must not reset ------------------------------------------------------
 
 
 def test_omitted_fields_are_not_reset(site: Site) -> None:

@@ -34,7 +34,7 @@ def install() -> None:
         raise RuntimeError(f"c4.lazy.install() must run before cdktf or {PROVIDER} is imported")
     spec = importlib.util.find_spec(PROVIDER)
     if spec is None:
-        raise ModuleNotFoundError(f"{PROVIDER} is not installed; run `make venv`", name=PROVIDER)
+        raise ModuleNotFoundError(f"{PROVIDER} is not installed; run `make setup`", name=PROVIDER)
     package = _LazyPackage(PROVIDER)
     package.__spec__ = spec
     package.__loader__ = spec.loader
