@@ -156,7 +156,7 @@ STATS = """{
 	max: 1
 }
 {
-	name: unsent
+	name: unconfirmed_records
 	slots: 1024
 	all: 12
 	min: 0
@@ -178,6 +178,6 @@ def test_records_that_cannot_be_counted_are_not_none() -> None:
     def dead(*_: str) -> str:
         raise RpcFailed("connect: No such file or directory")
 
-    for rpc in (dead, lambda *_: STATS.replace("unsent", "other")):
+    for rpc in (dead, lambda *_: STATS.replace("unconfirmed_records", "other")):
         with pytest.raises(AgentError, match="unsent records"):
             active.unsent(config(kind=Kind.ROUTER), rpc)
