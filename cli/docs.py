@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import settings
-from cli import faults
+from cli import faults, kamailio_docs
 from settings import facts
 from settings.load import ROOT
 
@@ -38,6 +38,7 @@ def write(*, check: bool = False, root: Path = ROOT) -> list[str]:
         "docs/ports.md": ports_page(),
         "docs/architecture.md": architecture_page(demo),
         "docs/faults.md": faults_page(),
+        **kamailio_docs.pages(root),
     }.items():
         path = root / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:

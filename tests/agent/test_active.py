@@ -149,7 +149,7 @@ def test_a_dump_that_cannot_be_read_is_not_an_idle_kamailio(tmp_path: Path) -> N
 
 
 STATS = """{
-	name: calls
+	name: limited_calls
 	slots: 256
 	all: 7
 	min: 0
