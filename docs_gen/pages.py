@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 import settings
 from common import ports, topology
-from docs_gen import faults
+from docs_gen import faults, kamailio_docs
 from settings.load import ROOT
 
 MADE_BY = "<!-- Made by `make docs`; do not edit. -->"
@@ -37,6 +37,7 @@ def write(*, check: bool = False, root: Path = ROOT) -> list[str]:
         "docs/ports.md": ports_page(),
         "docs/architecture.md": architecture_page(demo),
         "docs/faults.md": faults_page(),
+        **kamailio_docs.pages(root),
     }.items():
         path = root / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:

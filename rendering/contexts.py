@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from common import cdr, kamailio, names, ports
 from common.topology import Segment, Tier
+from rendering import tables, variables
+from rendering.tables import Declaration
+from rendering.variables import SharedDeclaration
 from settings.models import Deployment, DispatchAlgorithm, KamailioSize, Limits, Sip, Tenant
 
 LOOKUP_TRIES = 3
@@ -119,6 +122,8 @@ class KamailioContext:
     confd_service: str
     confd_port: int
     sources_key: str  # in Consul
+    tables: tuple[Declaration, ...]
+    shared_variables: tuple[SharedDeclaration, ...]
 
     @classmethod
     def of(cls, deployment: Deployment, tenant: Tenant, tier: Tier) -> KamailioContext:
@@ -128,6 +133,9 @@ class KamailioContext:
             raise ValueError(f"tier: {tier} runs no Kamailio; sbc and router do")
         segments = deployment.network.segments
         lookup_limit_ms = LOOKUP_TRIES * tenant.sip.lookup_timeout_ms + 500
+        lookup_end_s = lookup_limit_ms // 1000 + 5
+        call_load = tenant.sip.dispatch is DispatchAlgorithm.CALL_LOAD
+        times = tables.Times(tenant.sip, tenant.sip.ringing_end_s, lookup_end_s)
         networks = {Segment.EDGE: str(segments.edge), Segment.INTERNAL: str(segments.internal)}
         return cls(
             tier=tier.value,
@@ -144,7 +152,7 @@ class KamailioContext:
             vpc=str(deployment.network.cidr),
             lookup_tries=LOOKUP_TRIES,
             lookup_limit_ms=lookup_limit_ms,
-            lookup_end_s=lookup_limit_ms // 1000 + 5,
+            lookup_end_s=lookup_end_s,
             join_s=JOIN_S,
             media_tries=MEDIA_TRIES,
             media_try_ms=tenant.sip.media_timeout_ms // MEDIA_TRIES,
@@ -155,7 +163,7 @@ class KamailioContext:
             set_last=kamailio.DISPATCHER_SET_LAST,
             set_moved=kamailio.RTPENGINE_SET_MOVED,
             algorithm=tenant.sip.dispatch.kamailio_id,
-            call_load=tenant.sip.dispatch is DispatchAlgorithm.CALL_LOAD,
+            call_load=call_load,
             node_id_step=kamailio.NODE_ID_STEP,
             ciphers=TLS_CIPHERS,
             authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
@@ -174,4 +182,6 @@ class KamailioContext:
             confd_service=names.service_name(tenant.name, Tier.CONFD),
             confd_port=ports.ROUTER_CONFD_INTERNAL.number,
             sources_key=names.sources_key(tenant.name),
+            tables=tables.declared(tier, times, call_load=call_load),
+            shared_variables=variables.declared(tier, tenant.sip),
         )

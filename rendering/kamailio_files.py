@@ -12,7 +12,7 @@ from settings.models import Deployment, Tenant
 
 # Lists that consul-template renders from the catalogue and `c4-agent apply` hands to Kamailio.
 LISTS: Final[dict[Tier, tuple[str, ...]]] = {
-    Tier.SBC: ("leaving", "dispatcher.list", "dmq", "sources"),
+    Tier.SBC: ("draining-routers", "dispatcher.list", "dmq", "provisioned-sources"),
     Tier.ROUTER: ("rtpengine", "router-confd", "dmq"),
 }
 # What Kamailio finds at its first start, before any list was rendered: empty tables.
@@ -21,7 +21,9 @@ _HTABLE = (
     "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)\n"
 )
 _VERSIONS = "id(int,auto) table_name(string) table_version(int)\n"
-_SBC_VERSIONS = f"{_VERSIONS}0:domain:2\n1:domain_attrs:1\n2:leaving:2\n3:sources:2\n"
+_SBC_VERSIONS = (
+    f"{_VERSIONS}0:domain:2\n1:domain_attrs:1\n2:draining-routers:2\n3:provisioned-sources:2\n"
+)
 _ROUTER_VERSIONS = f"{_VERSIONS}0:rtpengine:1\n1:router-confd:2\n2:uacreg:5\n"
 # What the agent fills with registrations at carriers, passwords and all.
 _UACREG = (
@@ -34,8 +36,8 @@ _ATTRIBUTES = "id(int,auto) did(string) name(string) type(int) value(string)\n"
 INITIAL: Final[dict[Tier, dict[str, str]]] = {
     # The table `domain` itself comes from the agent: the tier's public addresses.
     Tier.SBC: {
-        "leaving": _HTABLE,
-        "sources": _HTABLE,
+        "draining-routers": _HTABLE,
+        "provisioned-sources": _HTABLE,
         "dispatcher.list": "# no router is known yet\n",
         "version": _SBC_VERSIONS,
         "domain_attrs": _ATTRIBUTES,
@@ -61,7 +63,7 @@ def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[
         return ()
     context = KamailioContext.of(deployment, tenant, tier)
     return (
-        File("/etc/kamailio/kamailio.cfg", render(f"kamailio/{tier}.cfg.j2", context)),
+        File("/etc/kamailio/kamailio.cfg", configuration(context)),
         *(_sbc(context, tenant) if tier is Tier.SBC else ()),
         *(
             File(
@@ -72,6 +74,15 @@ def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[
         ),
         *(File(f"/etc/c4/initial/{name}", text) for name, text in INITIAL[tier].items()),
     )
+
+
+def configuration(context: KamailioContext) -> str:
+    """`kamailio.cfg` of a tier, without indentation.
+
+    User data has a limit of 16 KiB, and deflate looks 32 KiB back: an indented SBC would not fit.
+    """
+    text = render(f"kamailio/{context.tier}.cfg.j2", context)
+    return "".join(line.lstrip(" ") for line in text.splitlines(keepends=True))
 
 
 def _sbc(context: KamailioContext, tenant: Tenant) -> tuple[File, ...]:

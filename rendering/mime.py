@@ -14,6 +14,9 @@ from rendering.files import File
 BOUNDARY = "===============c4=="  # fixed, or the same content would give other bytes each time
 
 
+_OWNER, _MODE = "root:root", "0644"  # what cloud-init gives a file that names neither
+
+
 class _Dumper(yaml.CSafeDumper):
     """Safe YAML that writes texts of several lines as literal blocks, to be read by people."""
 
@@ -27,9 +30,15 @@ _Dumper.add_representer(str, _text)
 
 
 def write_files(files: Iterable[File]) -> str:
-    """The value of cloud-init's `write_files`, as YAML without the key."""
+    """The value of cloud-init's `write_files`, as YAML without the key.
+
+    Owner and mode are left out where cloud-init would take the same by itself.
+    """
     entries = [
-        {"path": f.path, "owner": f.owner, "permissions": f.mode, "content": f.content}
+        {"path": f.path}
+        | ({"owner": f.owner} if f.owner != _OWNER else {})
+        | ({"permissions": f.mode} if f.mode != _MODE else {})
+        | {"content": f.content}
         for f in files
     ]
     return yaml.dump(entries, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)

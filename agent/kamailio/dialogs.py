@@ -30,7 +30,7 @@ from common.topology import Role
 DUMP = paths.DIALOGS / "dialogs.json"  # one JSON object per line
 Rpc = Callable[..., str]
 Dialog = dict[str, Any]  # as Kamailio dumps it
-_UNSENT = re.compile(r"name: unsent\s+slots: \d+\s+all: (\d+)")
+_UNSENT = re.compile(r"name: unconfirmed_records\s+slots: \d+\s+all: (\d+)")
 
 
 class State(IntEnum):
@@ -59,7 +59,7 @@ def bound(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP
 
 def _lives(dialog: Dialog) -> bool:
     if dialog["state"] < State.CONFIRMED_WITHOUT_ACK:
-        variables = dialog["variables"]  # the SBC's notes: FOSTER_REPLY, IN_DIALOG
+        variables = dialog["variables"]  # the SBC's notes: TAKE_OVER_REPLY, IN_DIALOG
         answered = "answered" in variables and "ended" not in variables
         return answered or not (_came_back(dialog) or _is_stale(dialog))
     return bool(dialog["state"] < State.DELETED)

@@ -103,11 +103,15 @@ def check_dmq(text: str) -> None:
 
 
 LISTS: dict[str, ListKind] = {
-    "leaving": ListKind(check_optional, _by("htable.reload", "leaving")),
+    "draining-routers": ListKind(check_optional, _by("htable.reload", "draining_routers")),
     # A router that is in neither list for a moment would be taken for dead.
-    "dispatcher.list": ListKind(check_dispatcher, _by("dispatcher.reload"), after="leaving"),
+    "dispatcher.list": ListKind(
+        check_dispatcher, _by("dispatcher.reload"), after="draining-routers"
+    ),
     "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
-    "router-confd": ListKind(check_confd, _by("htable.reload", "confd")),
+    "router-confd": ListKind(check_confd, _by("htable.reload", "router_confd")),
     "dmq": ListKind(check_dmq, lambda text, rpc: dmq.set_peers(entries(text), rpc)),
-    "sources": ListKind(check_optional, _by("htable.reload", "sources"), instances=False),
+    "provisioned-sources": ListKind(
+        check_optional, _by("htable.reload", "provisioned_sources"), instances=False
+    ),
 }

@@ -33,10 +33,16 @@ def everybody(plane: Cluster) -> dict[str, frozenset[int]]:
     return {name: processes(node) for name, node in plane.nodes.items()}
 
 
+# What an SBC remembers of sources: bans, counts of untrusted ones, and whom it trusts.
+SOURCE_TABLES = (
+    "ban", "untrusted_requests", "trusted_sources", "login_failures", "untrusted_calls",
+)  # fmt: skip
+
+
 def forgive(plane: Cluster) -> None:
     """Undo what the SBCs remember of sources."""
     for sbc in plane.tier("sbc"):
-        for table in ("ban", "flood", "known", "login", "stranger"):
+        for table in SOURCE_TABLES:
             sbc.rpc("htable.flush", table)
 
 

@@ -175,7 +175,7 @@ class Cluster:
         return places
 
     def apply_leaving(self, sbc: Node, addresses: Sequence[str]) -> None:
-        self.apply(sbc, "leaving", [
+        self.apply(sbc, "draining-routers", [
             _COLUMNS, *(f"{i}:{a}:0:0:1:0" for i, a in enumerate(addresses))
         ])  # fmt: skip
 
@@ -321,7 +321,7 @@ class Cluster:
         for node in dead:
             self.revive(node)
         for router in self.tier("rtr"):
-            router.rpc("htable.flush", "slow")
+            router.rpc("htable.flush", "failed_confd")
         self.revive_relays()
         if dead:
             self.apply_lists()

@@ -18,7 +18,7 @@ TAKEN = "another router has taken the call"  # what such a router logs
 @contextmanager
 def unheard(plane: Cluster, *routers: str, replies_only: bool = False) -> Iterator[None]:
     """What they send to sbc1 is lost; or only their replies."""
-    plane.nodes["sbc1"].rpc("htable.flush", "down")  # of the test before
+    plane.nodes["sbc1"].rpc("htable.flush", "router_failed_at")  # of the test before
     addresses = ", ".join(plane.nodes[router].address for router in routers)
     which = REPLIES if replies_only else ""
     with dropping(plane.nodes["sbc1"].namespace, f"ip saddr {{ {addresses} }} {which}"):

@@ -25,7 +25,10 @@ def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["apply", "nothing"], "list 'nothing' is unknown; there are leaving, dispatcher.list"),
+        (
+            ["apply", "nothing"],
+            "list 'nothing' is unknown; there are draining-routers, dispatcher.list",
+        ),
         (["boot"], "/etc/c4/agent.json: cannot be read"),
         (["run"], "/etc/c4/agent.json: cannot be read"),
         (["maintenance", "on"], "/etc/c4/agent.json: cannot be read"),

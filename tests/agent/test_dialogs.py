@@ -149,14 +149,14 @@ def test_a_dump_that_cannot_be_read_is_not_an_idle_kamailio(tmp_path: Path) -> N
 
 
 STATS = """{
-	name: calls
+	name: limited_calls
 	slots: 256
 	all: 7
 	min: 0
 	max: 1
 }
 {
-	name: unsent
+	name: unconfirmed_records
 	slots: 1024
 	all: 12
 	min: 0
@@ -178,6 +178,6 @@ def test_records_that_cannot_be_counted_are_not_none() -> None:
     def dead(*_: str) -> str:
         raise RpcFailed("connect: No such file or directory")
 
-    for rpc in (dead, lambda *_: STATS.replace("unsent", "other")):
+    for rpc in (dead, lambda *_: STATS.replace("unconfirmed_records", "other")):
         with pytest.raises(AgentError, match="unsent records"):
             unsent(config(role=Role.ROUTER), rpc)

@@ -130,14 +130,14 @@ def test_a_router_that_leaves_is_known_before_it_is_gone_from_the_list(places: P
     kamailio = Kamailio()
     _apply(places, GOOD + OTHER, kamailio)
     leaving = f"{TABLES['router-confd']}\n0:10.40.64.5:0:0:1:0\n"
-    (places.rendered / "leaving").write_text(leaving)
+    (places.rendered / "draining-routers").write_text(leaving)
     assert _apply(places, OTHER, kamailio)
-    assert kamailio.calls[1:] == [("htable.reload", "leaving"), ("dispatcher.reload",)]
-    assert not _apply(places, leaving, kamailio, "leaving")
+    assert kamailio.calls[1:] == [("htable.reload", "draining_routers"), ("dispatcher.reload",)]
+    assert not _apply(places, leaving, kamailio, "draining-routers")
 
 
 def test_a_bad_list_of_those_that_leave_does_not_keep_the_other_back(places: Places) -> None:
-    (places.rendered / "leaving").write_text("rubbish\n")
+    (places.rendered / "draining-routers").write_text("rubbish\n")
     kamailio = Kamailio()
     assert _apply(places, GOOD, kamailio)
     assert kamailio.calls == [("dispatcher.reload",)]
@@ -155,7 +155,9 @@ def test_a_change_is_pending(places: Places) -> None:
 
 @pytest.mark.parametrize("name", ["nothing", "../../etc/passwd"])
 def test_an_unknown_list_is_refused_with_those_that_exist(places: Places, name: str) -> None:
-    with pytest.raises(AgentError, match=r"is unknown; there are leaving, dispatcher\.list"):
+    with pytest.raises(
+        AgentError, match=r"is unknown; there are draining-routers, dispatcher\.list"
+    ):
         service_lists.apply(name, places, Kamailio())
 
 
@@ -185,10 +187,10 @@ def test_who_leaves_is_not_forgotten_while_the_catalogue_is_young(places: Places
     kamailio = Kamailio()
     head = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string)"
     leaving = f"{head} expires(int)\n0:10.40.64.6:0:0:1:0\n"
-    assert _apply(places, leaving, kamailio, "leaving")
-    (places.rendered / "leaving").write_text(f"{head} expires(int)\n")
+    assert _apply(places, leaving, kamailio, "draining-routers")
+    (places.rendered / "draining-routers").write_text(f"{head} expires(int)\n")
     assert _apply(places, GOOD, kamailio, young=True)
-    assert (places.live / "leaving").read_text() == leaving
+    assert (places.live / "draining-routers").read_text() == leaving
 
 
 @pytest.mark.parametrize(
@@ -219,4 +221,4 @@ def test_confirmed_sources_need_not_wait_for_instances(places: Places) -> None:
     head = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string)"
     for until in (1795624971, 1795625031):
         text = f"{head} expires(int)\n0:until:0:0:{until}:0\n"
-        assert _apply(places, text, Kamailio(), "sources", young=True)
+        assert _apply(places, text, Kamailio(), "provisioned-sources", young=True)

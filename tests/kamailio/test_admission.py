@@ -56,7 +56,7 @@ def refused(plane: Cluster, reason: str) -> int:
 
 def quota(plane: Cluster) -> int:
     """Calls per second."""
-    return shared(plane.nodes["sbc1"], "quota")
+    return shared(plane.nodes["sbc1"], "admission_rate")
 
 
 def test_stopped_router_among_others_is_no_overload(plane: Cluster) -> None:
@@ -76,10 +76,13 @@ def test_stopped_router_among_others_is_no_overload(plane: Cluster) -> None:
 @pytest.mark.faults
 def test_calls_beyond_the_processors_are_refused_and_the_others_carried(plane: Cluster) -> None:
     """All nodes share what is short, and the load comes at once."""
-    before = refused(plane, "quota") + refused(plane, "overload")
+    before = refused(plane, "admission_rate") + refused(plane, "overload")
     for rate in (600, 1200, 2400):
         outcome = load_on(plane, rate, 6)
-        if refused(plane, "quota") + refused(plane, "overload") > before + outcome.calls / 5:
+        if (
+            refused(plane, "admission_rate") + refused(plane, "overload")
+            > before + outcome.calls / 5
+        ):
             break
     else:
         pytest.fail("it was no overload")

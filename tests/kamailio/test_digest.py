@@ -31,7 +31,7 @@ def _account(plane: Cluster) -> Iterator[None]:
     yield
     forgive(plane)
     for sbc in plane.tier("sbc"):
-        sbc.rpc("htable.flush", "account")
+        sbc.rpc("htable.flush", "account_failures")
 
 
 def call_of(agent: Agent, sbc: tuple[str, int] = SBC1) -> Call:
@@ -99,7 +99,7 @@ def test_login_whose_router_is_not_heard_is_asked_again_and_calls_once(plane: Cl
     (callee,) = plane.agents
     call = call_of(plane.ua(CALLER))
     first = challenged(call)
-    asked = plane.nodes["sbc1"].rpc("htable.get", "challenged", call.call_id)
+    asked = plane.nodes["sbc1"].rpc("htable.get", "challenging_router", call.call_id)
     (router,) = (node for node in plane.tier("rtr") if node.address in asked)
     before = router.logged(TAKEN)
     with unheard(plane, router.name):
@@ -119,7 +119,7 @@ def test_login_whose_router_is_not_heard_is_asked_again_and_calls_once(plane: Cl
 
 def forgive_strangers(plane: Cluster) -> None:
     for sbc in plane.tier("sbc"):
-        sbc.rpc("htable.flush", "stranger")
+        sbc.rpc("htable.flush", "untrusted_calls")
 
 
 def test_account_is_locked_for_strangers_only(plane: Cluster) -> None:
@@ -156,4 +156,4 @@ def test_bad_question_is_not_the_fault_of_router_confd(plane: Cluster) -> None:
     assert call_of(plane.ua(ATTACKER)).invite().status == 400
     assert sum(len(stub.requests) for stub in plane.confds) == 1
     for router in plane.tier("rtr"):
-        assert "http" not in router.rpc("htable.dump", "slow")
+        assert "http" not in router.rpc("htable.dump", "failed_confd")

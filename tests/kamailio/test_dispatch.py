@@ -131,7 +131,7 @@ def loads(plane: Cluster, sbc: str) -> dict[str, int]:
     node = plane.nodes[sbc]
     found = {}
     for router in plane.tier("rtr"):
-        reply = node.rpc("htable.get", "load", uri_of(router), check=False)
+        reply = node.rpc("htable.get", "router_load", uri_of(router), check=False)
         values = [line.split(":")[1] for line in reply.splitlines() if "value:" in line]
         found[router.name] = int(values[0]) if values else 0
     return found

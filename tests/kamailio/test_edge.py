@@ -234,7 +234,7 @@ def test_replayed_credentials_are_refused(plane: Cluster, attacker: Agent, calle
     call.bye()
     again = attacker.call(SBC1)
     assert again.invite(extra=credentials).status == 407
-    plane.nodes["sbc1"].rpc("htable.sets", "challenged", again.call_id, "")
+    plane.nodes["sbc1"].rpc("htable.sets", "challenging_router", again.call_id, "")
 
 
 def test_more_calls_than_an_sbc_takes_get_503_at_once(
@@ -243,7 +243,7 @@ def test_more_calls_than_an_sbc_takes_get_503_at_once(
     limit = plane.tenant.sip.max_new_calls_per_s
     now = int(time.time())
     for second in range(now, now + 4):  # whatever second the call falls into
-        plane.nodes["sbc1"].rpc("htable.seti", "rate", f"s:{second}", str(limit))
+        plane.nodes["sbc1"].rpc("htable.seti", "calls_of_second", f"s:{second}", str(limit))
     result = caller.call(SBC1).invite()
     assert result.status == 503
     assert result.seconds < 0.1
@@ -260,15 +260,15 @@ def test_one_source_does_not_get_all_calls_of_an_sbc(
     now = int(time.time())
     for second in range(now, now + 4):  # whatever second the call falls into
         key = f"s:{attacker.address[0]};{second}"
-        plane.nodes["sbc1"].rpc("htable.seti", "source", key, str(limit))
-    plane.nodes["sbc1"].rpc("htable.flush", "rate")
+        plane.nodes["sbc1"].rpc("htable.seti", "calls_of_source", key, str(limit))
+    plane.nodes["sbc1"].rpc("htable.flush", "calls_of_second")
     result = attacker.call(SBC1).invite()
     assert result.status == 503
     assert result.message is not None
     assert result.message.get("Retry-After") == "5"
     call, _ = established(caller, callee)
     assert call.bye().status == 200
-    assert 'kamailio_c4_refused{reason="source"} 1' in fetch(plane, "sbc1", "/metrics")
+    assert 'kamailio_c4_refused{reason="source_rate"} 1' in fetch(plane, "sbc1", "/metrics")
 
 
 def test_metrics_count_what_was_refused(plane: Cluster, attacker: Agent) -> None:

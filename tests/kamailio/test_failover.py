@@ -77,21 +77,21 @@ def test_router_that_came_back_is_preferred_to_the_one_that_failed_last(
     dead = plane.router_of(plane.nodes["sbc1"])
     alive = f"sip:{other_router(plane, dead).address}:5070"
     before = str(int(time.time()) - 2)
-    plane.nodes["sbc1"].rpc("htable.seti", "down", f"s:{alive}", before)
+    plane.nodes["sbc1"].rpc("htable.seti", "router_failed_at", f"s:{alive}", before)
     dead.kill()
     assert call.request("INFO").status == 200
     # its answers are signs of life: put the entry back
-    assert alive not in plane.nodes["sbc1"].rpc("htable.dump", "down")
-    plane.nodes["sbc1"].rpc("htable.seti", "down", f"s:{alive}", before)
+    assert alive not in plane.nodes["sbc1"].rpc("htable.dump", "router_failed_at")
+    plane.nodes["sbc1"].rpc("htable.seti", "router_failed_at", f"s:{alive}", before)
     for _ in range(2):  # round robin
         assert call.request("INFO").seconds < 0.2
-        plane.nodes["sbc1"].rpc("htable.seti", "down", f"s:{alive}", before)
+        plane.nodes["sbc1"].rpc("htable.seti", "router_failed_at", f"s:{alive}", before)
     fresh = caller.call(SBC1)
     assert fresh.invite().seconds < 0.4  # it would be 0.5 s
     fresh.ack()
     assert fresh.bye().status == 200
     assert call.bye().seconds < 0.2
-    plane.nodes["sbc1"].rpc("htable.flush", "down")
+    plane.nodes["sbc1"].rpc("htable.flush", "router_failed_at")
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "hung"])
@@ -164,7 +164,12 @@ def test_dialog_ends_on_all_routers_though_their_news_were_lost(
     owner, other = plane.tier("rtr")
 
     def turn_to_the_other() -> None:
-        sbc.rpc("htable.sets", "down", f"sip:{owner.address}:{ports.SIP_INTERNAL.number}", "1")
+        sbc.rpc(
+            "htable.sets",
+            "router_failed_at",
+            f"sip:{owner.address}:{ports.SIP_INTERNAL.number}",
+            "1",
+        )
 
     with ThreadPoolExecutor() as pool:
         placed = pool.submit(call.invite)
@@ -273,7 +278,9 @@ def test_slow_callee_is_not_taken_for_a_dead_router(
     result = call.bye()
     assert result.status == 200
     assert result.seconds > 1.4
-    assert f"{router.address}:5070" not in plane.nodes["sbc1"].rpc("htable.dump", "down")
+    assert f"{router.address}:5070" not in plane.nodes["sbc1"].rpc(
+        "htable.dump", "router_failed_at"
+    )
 
 
 def acknowledged_without_router(plane: Cluster, caller: Agent, callee: Agent) -> tuple[Call, Node]:
@@ -433,7 +440,7 @@ def test_router_that_acknowledges_is_not_helped(
             assert call.bye().status == 200
     time.sleep(1)
     assert (sbc.logged("goes to"), sbc.logged("goes through")) == before
-    assert sbc.rpc("htable.dump", "refused") == ""
+    assert sbc.rpc("htable.dump", "pending_refusals") == ""
 
 
 @pytest.mark.parametrize("cancel_after", [0.9, 3.5], ids=["undetected", "detected"])

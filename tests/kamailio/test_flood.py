@@ -164,8 +164,8 @@ def hosts(plane: Cluster) -> Iterator[tuple[str, str, str]]:
     yield plane.namespace_of(CALLER), plane.namespace_of(CALLEE), attacker
     forgive(plane)
     for sbc in plane.tier("sbc"):
-        plane.apply(sbc, "sources", [HEAD])
-        for name in ("flooding", "rate", "known"):
+        plane.apply(sbc, "provisioned-sources", [HEAD])
+        for name in ("flooding", "untrusted_rate", "trusted"):
             command = ["nft", "flush", "set", "ip", "c4_edge", name]
             run(["ip", "netns", "exec", sbc.namespace, *command])
 
@@ -223,10 +223,10 @@ def test_rules_may_be_loaded_again(plane: Cluster) -> None:
     """As when Kamailio is started again: no rule twice, nothing learned is lost."""
     sbc = plane.nodes["sbc1"]
     nft = ["ip", "netns", "exec", sbc.namespace, "nft"]
-    run([*nft, "add", "element", "ip", "c4_edge", "known", "{ 192.0.2.7 }"])
+    run([*nft, "add", "element", "ip", "c4_edge", "trusted", "{ 192.0.2.7 }"])
     before = run([*nft, "list", "chain", "ip", "c4_edge", "pre"])
     files = kamailio_files(plane.deployment, plane.tenant, Tier.SBC)
     (rules,) = [file for file in files if file.path == EDGE_RULES]
     run([*nft, "-f", "-"], text=rules.content)
     assert run([*nft, "list", "chain", "ip", "c4_edge", "pre"]) == before
-    assert "192.0.2.7" in run([*nft, "list", "set", "ip", "c4_edge", "known"])
+    assert "192.0.2.7" in run([*nft, "list", "set", "ip", "c4_edge", "trusted"])

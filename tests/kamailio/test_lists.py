@@ -136,7 +136,7 @@ def test_dispatcher_list_has_routers_that_are_well_and_stay(catalogue: Catalogue
         "2 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
         "3 sip:10.40.64.1:5070 32 0 weight=70;rweight=70;duid=10.40.64.1",
     ]
-    _, row = catalogue.render(Tier.SBC, "leaving")
+    _, row = catalogue.render(Tier.SBC, "draining-routers")
     assert row.endswith(":10.40.64.2:0:0:1:0")
 
 
@@ -173,11 +173,13 @@ def test_dmq_list_has_every_living_node_of_the_tier(catalogue: Catalogue) -> Non
 
 
 def test_sources_list_is_what_a_router_published(catalogue: Catalogue) -> None:
-    assert len(catalogue.render(Tier.SBC, "sources")) == 1  # none yet: the line of columns
+    assert (
+        len(catalogue.render(Tier.SBC, "provisioned-sources")) == 1
+    )  # none yet: the line of columns
     value = {"until": "1790000300", "addresses": ["198.51.100.10", "198.51.100.20"]}
     catalogue.curl("/v1/kv/c4/acme/sources", value)
-    assert catalogue.render(Tier.SBC, "sources")[1:] == [
+    assert catalogue.render(Tier.SBC, "provisioned-sources")[1:] == [
         "0:until:0:0:1790000300:0", "1:198.51.100.10:0:0:1:0", "2:198.51.100.20:0:0:1:0",
     ]  # fmt: skip
     catalogue.curl("/v1/kv/c4/acme/sources", value | {"addresses": []})
-    assert len(catalogue.render(Tier.SBC, "sources")) == 1
+    assert len(catalogue.render(Tier.SBC, "provisioned-sources")) == 1

@@ -324,7 +324,9 @@ def test_other_sbc_knows_how_requests_are_counted(
     plane: Cluster, caller: Agent, callee: Agent, carrier: Carrier
 ) -> None:
     call, _ = established(caller, callee)
-    wait_until(lambda: "name:" in plane.nodes["sbc2"].rpc("htable.dump", "cseq"), what="news")
+    wait_until(
+        lambda: "name:" in plane.nodes["sbc2"].rpc("htable.dump", "cseq_offset"), what="news"
+    )
     plane.nodes["sbc1"].kill()
     call.peer = SBC2
     counted(call, callee, "INFO")

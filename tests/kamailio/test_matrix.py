@@ -354,7 +354,10 @@ def test_forgotten_call_ends_at_the_limit(aftermath: Aftermath) -> None:
 
 
 def test_no_record_is_sent_again(plane: Cluster, aftermath: Aftermath) -> None:
-    assert [router.rpc("htable.dump", "unsent") for router in plane.tier("rtr")] == ["", ""]
+    assert [router.rpc("htable.dump", "unconfirmed_records") for router in plane.tier("rtr")] == [
+        "",
+        "",
+    ]
 
 
 def test_dialled_names_are_never_looked_up(plane: Cluster, aftermath: Aftermath) -> None:

@@ -110,7 +110,7 @@ def others(plane: Cluster, node: Node) -> list[Node]:
 
 def late_ms(node: Node) -> int:
     """The longest that a message waited in the node's queues lately."""
-    return shared(node, "latest")
+    return shared(node, "longest_queue_delay")
 
 
 def shared(node: Node, name: str) -> int:

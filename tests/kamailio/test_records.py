@@ -53,7 +53,7 @@ def test_answered_call_has_one_record(plane: Cluster, caller: Agent, callee: Age
     assert record["carrier_trunk_id"] == 1
     assert "ipbx_id" not in record, "the answer names none"
     time.sleep(0.3)
-    for table in ("unsent", "late"):
+    for table in ("unconfirmed_records", "replicated_records"):
         assert all(r.rpc("htable.dump", table) == "" for r in plane.tier("rtr")), table
 
 
@@ -158,20 +158,28 @@ def test_record_that_router_confd_never_takes_makes_room(
     for stub in plane.confds:
         stub.knows_tenant = False
     assert call.bye().status == 200
-    (owner,) = [n for n in plane.tier("rtr") if call.call_id in n.rpc("htable.dump", "unsent")]
+    (owner,) = [
+        n for n in plane.tier("rtr") if call.call_id in n.rpc("htable.dump", "unconfirmed_records")
+    ]
     key = only_record(plane, call.call_id)["idempotency_key"]
 
     def tries() -> int:
-        found = re.search(r"value: (\d+)", owner.rpc("htable.get", "rejected", key, check=False))
+        found = re.search(
+            r"value: (\d+)", owner.rpc("htable.get", "rejected_records", key, check=False)
+        )
         return int(found[1]) if found else 0
 
     wait_until(lambda: tries() >= 1, 5, "refused")
-    assert call.call_id in owner.rpc("htable.dump", "unsent")
-    owner.rpc("htable.seti", "rejected", key, str(Records.tries - 1))
-    wait_until(lambda: call.call_id not in owner.rpc("htable.dump", "unsent"), 20, "given up")
+    assert call.call_id in owner.rpc("htable.dump", "unconfirmed_records")
+    owner.rpc("htable.seti", "rejected_records", key, str(Records.tries - 1))
+    wait_until(
+        lambda: call.call_id not in owner.rpc("htable.dump", "unconfirmed_records"), 20, "given up"
+    )
     assert owner.logged("does not take a call record: ") == 1
     assert owner.logged(key) > 0
-    assert all(call.call_id not in n.rpc("htable.dump", "late") for n in plane.tier("rtr"))
+    assert all(
+        call.call_id not in n.rpc("htable.dump", "replicated_records") for n in plane.tier("rtr")
+    )
 
 
 def test_record_waits_while_router_confd_is_down(
@@ -204,37 +212,41 @@ def test_record_is_not_lost_with_its_router(
     def holds(node: Node, table: str) -> bool:
         return call.call_id in node.rpc("htable.dump", table)
 
-    (owner,) = (node for node in plane.tier("rtr") if holds(node, "unsent"))
+    (owner,) = (node for node in plane.tier("rtr") if holds(node, "unconfirmed_records"))
     (other,) = (node for node in plane.tier("rtr") if node is not owner)
     owner.kill()
-    assert holds(other, "late"), "the record at the other router"
+    assert holds(other, "replicated_records"), "the record at the other router"
     last = other
     if back:
         plane.revive(owner)
         plane.apply_lists()
-        wait_until(lambda: holds(owner, "late"), 15, "the record from the other router")
+        wait_until(
+            lambda: holds(owner, "replicated_records"), 15, "the record from the other router"
+        )
         other.kill()
         last = owner
     assert plane.tier("rtr") == [last]
-    assert not holds(last, "unsent")
+    assert not holds(last, "unconfirmed_records")
     for stub in plane.confds:
         stub.start()
     assert only_record(plane, call.call_id, 40)["duration"] in (0, 1)
-    wait_until(lambda: not holds(last, "late"), 5, "the record is delivered")
+    wait_until(lambda: not holds(last, "replicated_records"), 5, "the record is delivered")
 
 
 def test_record_that_finds_no_room_at_the_other_router_gets_it_later(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
     def told(call_id: str) -> bool:
-        return any(call_id in node.rpc("htable.dump", "late") for node in plane.tier("rtr"))
+        return any(
+            call_id in node.rpc("htable.dump", "replicated_records") for node in plane.tier("rtr")
+        )
 
     for _ in range(4):  # the routers count anew every 2 s, maybe just now
         call, _ = established(caller, callee)
         for stub in plane.confds:
             stub.stop()
         for node in plane.tier("rtr"):
-            node.rpc("pv.shvSet", "in_late", "int", str(Records.told))
+            node.rpc("pv.shvSet", "replicated_count", "int", str(Records.told))
         assert call.bye().status == 200
         if not told(call.call_id):
             break
@@ -251,13 +263,19 @@ def test_other_router_gets_all_records_of_a_long_outage(plane: Cluster) -> None:
         stub.stop()
     owner, other = plane.tier("rtr")
     for number in range(150):
-        owner.rpc("htable.sets", "unsent", f"outage{number}", "0|{}")
+        owner.rpc("htable.sets", "unconfirmed_records", f"outage{number}", "0|{}")
     try:
         wait_until(
-            lambda: other.rpc("htable.dump", "late").count("name: outage") == 150, 15, "records"
+            lambda: other.rpc("htable.dump", "replicated_records").count("name: outage") == 150,
+            15,
+            "records",
         )
     finally:
-        for table, node in (("unsent", owner), ("late", owner), ("late", other)):
+        for table, node in (
+            ("unconfirmed_records", owner),
+            ("replicated_records", owner),
+            ("replicated_records", other),
+        ):
             node.rpc("htable.flush", table)
 
 
@@ -274,7 +292,9 @@ def test_records_of_calls_that_end_together_go_together(
     sizes = [size for stub in plane.confds for size in stub.lists]
     assert sum(sizes) == len(calls), "each once"
     assert len(sizes) < len(calls)
-    assert all(router.rpc("htable.dump", "unsent") == "" for router in plane.tier("rtr"))
+    assert all(
+        router.rpc("htable.dump", "unconfirmed_records") == "" for router in plane.tier("rtr")
+    )
 
 
 def test_from_and_to_of_the_route_are_undone_towards_the_caller(

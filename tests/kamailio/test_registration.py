@@ -158,7 +158,9 @@ def test_trunk_registers_by_digest_at_the_public_address_of_an_sbc(
     assert len(registrar.registers) == 2, "once is enough"
     (sbc,) = (n for n in plane.tier("sbc") if n.public in binding.contact)
     nft = ["ip", "netns", "exec", sbc.namespace, "nft"]
-    assert REGISTRAR in run([*nft, "list", "set", "ip", "c4_edge", "known"]), "floods drop answers"
+    assert REGISTRAR in run([*nft, "list", "set", "ip", "c4_edge", "trusted"]), (
+        "floods drop answers"
+    )
     assert sum("7" in trunks for trunks in holders(plane).values()) == 1
 
 

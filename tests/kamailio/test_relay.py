@@ -219,7 +219,7 @@ def test_nothing_is_sent_to_an_address_inside(plane: Cluster, caller: Agent, cal
     assert call.invite().status == 200
     assert call.request("INFO", timeout=2).status == 477
     assert not callee.seen("INFO")
-    assert 'c4_refused{reason="inside"}' in fetch(plane, "sbc1", "/metrics")
+    assert 'c4_refused{reason="internal_destination"}' in fetch(plane, "sbc1", "/metrics")
 
 
 def test_route_set_of_a_carrier_is_followed(plane: Cluster, caller: Agent, callee: Agent) -> None:
@@ -319,7 +319,7 @@ FORGED = [
     "Subject: a\r\nX-C4-Destination: sip:{v}:5060\r\nX-C4-Destination: sip:{v}:5060",
     "X-C4-Source: ip={v};port=5060;proto=udp",
     "x-C4-sOuRcE:\r\n ip={v};port=5060;proto=udp",
-    "X-C4-Copy: 1",
+    "X-C4-ACK-Copy: 1",
     "X-C4-Whatever: 1",
 ]
 

@@ -55,7 +55,7 @@ def test_router_that_does_not_know_the_call_yet_leaves_it_to_the_other(
     kill(plane, router)
     probed = 2 * len(plane.tier("rtr"))
     wait_until(lambda: sbc.rpc("dispatcher.list").count("FLAGS: AP") == probed, what="probes")
-    sbc.rpc("htable.flush", "down")
+    sbc.rpc("htable.flush", "router_failed_at")
     assert call.call_id not in router.rpc("dlg.list")
     result = call.request("INVITE", body=sdp(CALLER, 6000))
     assert result.status == 200
@@ -76,14 +76,14 @@ def test_router_that_comes_back_while_calls_fail_over_gets_the_dialogs(
     """The other one turns away what a late router says of its calls; this must not be among it."""
     calls = [established(caller, callee)[0]]
     router, other = plane.nodes["rtr1"], plane.nodes["rtr2"]
-    plane.nodes["sbc1"].rpc("htable.flush", "down")  # of the test before
+    plane.nodes["sbc1"].rpc("htable.flush", "router_failed_at")  # of the test before
     router.kill()
     calls += answered_at_once(caller, 2)
     router.start_kamailio(memory_mb=plane.memory_mb)
     plane.repeat_dmq("rtr")
     for call in calls:
         wait_until(lambda: call.call_id in router.rpc("dlg.list"), 5, "its dialogs")  # noqa: B023
-    until = re.search(r"\d+", other.rpc("pv.shvGet", "again"))
+    until = re.search(r"\d+", other.rpc("pv.shvGet", "retried_until"))
     assert until is not None
     assert int(until.group()) > time.time(), "no call was asked again"
     for call in calls:

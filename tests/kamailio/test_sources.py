@@ -18,7 +18,10 @@ from tests.kamailio.test_edge import ask, fetch, raw
 pytestmark = pytest.mark.sip
 STRANGER = "198.51.100.66"
 HEAD = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
-TABLES = ("ban", "flood", "known", "login", "stranger", "challenged")
+TABLES = (
+    "ban", "untrusted_requests", "trusted_sources", "login_failures", "untrusted_calls",
+    "challenging_router",
+)  # fmt: skip
 
 
 def publish(plane: Cluster, addresses: Sequence[str], *, valid_s: int = 300) -> None:
@@ -26,7 +29,7 @@ def publish(plane: Cluster, addresses: Sequence[str], *, valid_s: int = 300) -> 
     rows = [HEAD, f"0:until:0:0:{int(time.time()) + valid_s}:0"]
     rows += [f"{i}:{address}:0:0:1:0" for i, address in enumerate(addresses, 1)]
     for sbc in plane.tier("sbc"):
-        plane.apply(sbc, "sources", rows)
+        plane.apply(sbc, "provisioned-sources", rows)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +40,7 @@ def _list(plane: Cluster) -> Iterator[None]:
     publish(plane, [CALLER])
     yield
     for sbc in plane.tier("sbc"):
-        plane.apply(sbc, "sources", [HEAD])
+        plane.apply(sbc, "provisioned-sources", [HEAD])
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def test_unlisted_address_without_credentials_gets_no_further(
     assert asked(plane) == 0
     assert not callee.received
     assert all(STRANGER not in node.rpc("dlg.list") for node in (sbc, *plane.tier("rtr")))
-    assert 'kamailio_c4_refused{reason="unknown"} 5 ' in fetch(plane, "sbc1", "/metrics")
+    assert 'kamailio_c4_refused{reason="unauthenticated"} 5 ' in fetch(plane, "sbc1", "/metrics")
 
 
 def pbx(plane: Cluster) -> None:
@@ -108,7 +111,7 @@ def test_unlisted_pbx_calls_with_its_password(
     assert again is not None
     assert again.status == 407
     assert not nonce(again).startswith("c4-"), "it is known now: the router asks it at once"
-    assert not plane.nodes["sbc1"].rpc("htable.dump", "login"), "no failure was counted"
+    assert not plane.nodes["sbc1"].rpc("htable.dump", "login_failures"), "no failure was counted"
 
 
 def test_wrong_password_is_refused(plane: Cluster, callee: Agent, stranger: Agent) -> None:
@@ -169,7 +172,7 @@ def test_invented_nonce_gets_no_further(
 def test_cookie_of_another_sbc_is_asked_for_anew(plane: Cluster, stranger: Agent) -> None:
     first, second = (nonce(stranger.call(sbc).invite().message) for sbc in (SBC1, SBC2))
     assert first.split("-")[2] != second.split("-")[2]
-    secrets = [sbc.rpc("htable.dump", "cookie") for sbc in plane.tier("sbc")]
+    secrets = [sbc.rpc("htable.dump", "challenge_secret") for sbc in plane.tier("sbc")]
     assert all(re.search(r"value: \d+-\d+-\d+-\d+", text) for text in secrets)
 
 
@@ -179,7 +182,7 @@ def test_without_a_good_list_all_may_try(
 ) -> None:
     if valid_s is None:
         for sbc in plane.tier("sbc"):
-            plane.apply(sbc, "sources", [HEAD])
+            plane.apply(sbc, "provisioned-sources", [HEAD])
     else:
         publish(plane, [CALLER], valid_s=valid_s)
     call = stranger.call(SBC1)
@@ -200,7 +203,7 @@ def test_changed_list_is_in_force_at_once(plane: Cluster, callee: Agent, strange
 def test_flood_of_unknown_callers_does_not_use_up_the_rate_of_calls(
     plane: Cluster, callee: Agent, stranger: Agent
 ) -> None:
-    plane.nodes["sbc1"].rpc("htable.flush", "rate")
+    plane.nodes["sbc1"].rpc("htable.flush", "calls_of_second")
     statuses = ask(stranger, *(raw(stranger, "INVITE") for _ in range(15)))
     assert statuses == [407] * 15
-    assert not plane.nodes["sbc1"].rpc("htable.dump", "rate")
+    assert not plane.nodes["sbc1"].rpc("htable.dump", "calls_of_second")

@@ -252,7 +252,7 @@ def test_call_goes_on_through_another_sbc(plane: Cluster, transport: str) -> Non
     call, other = established(caller, callee, transport)
     heir = plane.nodes["sbc2"]
     wait_until(lambda: call.call_id in heir.rpc("dlg.list"), what="replica")
-    wait_until(lambda: CALLER in heir.rpc("htable.dump", "known"), what="who is known")
+    wait_until(lambda: CALLER in heir.rpc("htable.dump", "trusted_sources"), what="who is known")
     plane.nodes["sbc1"].kill()
     caller.close()
     sbc2 = (SBC2, sbc(transport)[1])

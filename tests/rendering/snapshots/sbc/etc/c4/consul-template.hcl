@@ -33,15 +33,15 @@ template {
 }
 
 template {
-  source      = "/etc/c4/lists/leaving.ctmpl"
-  destination = "/run/c4/rendered/leaving"
+  source      = "/etc/c4/lists/draining-routers.ctmpl"
+  destination = "/run/c4/rendered/draining-routers"
   perms       = 0644
-  command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "leaving"]
+  command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "draining-routers"]
 }
 
 template {
-  source      = "/etc/c4/lists/sources.ctmpl"
-  destination = "/run/c4/rendered/sources"
+  source      = "/etc/c4/lists/provisioned-sources.ctmpl"
+  destination = "/run/c4/rendered/provisioned-sources"
   perms       = 0644
-  command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "sources"]
+  command     = ["/usr/local/bin/c4-agent", "apply", "--retry-later", "provisioned-sources"]
 }
