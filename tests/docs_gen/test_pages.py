@@ -78,7 +78,6 @@ def test_every_link_leads_somewhere() -> None:
     assert broken == []
 
 
-@pytest.mark.xfail(strict=True, reason="folders of issue 16 are still being made")
 def test_every_place_that_the_index_names_exists() -> None:
     names = CODE_PATH.findall((ROOT / "docs/README.md").read_text())
 
