@@ -26,7 +26,8 @@ from bench.hugepages import as_on_the_image
 from bench.report import Run
 from bench.sipp import Talk, call
 from settings.load import load
-from settings.models import KamailioSize, Sip
+from settings.sip import Sip
+from settings.tiers import KamailioSize
 from tests.kamailio.cluster import CALLEE, CALLER, ROUTERS, RTPS, SBCS, Cluster, cluster
 from tests.kamailio.node import Node
 

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from common import cdr, kamailio, names, ports
 from common.topology import Segment, Tier
-from settings.models import Deployment, DispatchAlgorithm, KamailioSize, Limits, Sip, Tenant
+from settings.deployment import Deployment
+from settings.limits import Limits
+from settings.sip import DispatchAlgorithm, Sip
+from settings.tenant import Tenant
+from settings.tiers import KamailioSize
 
 LOOKUP_TRIES = 3
 JOIN_S = 12  # two rounds of the agents of both sides, 5 s each

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from agent.config import Config, Database, Ports, Secrets
 from common import names, ports, topology
 from common.topology import Role, Tier
-from settings.models import CallTierSize, Deployment, KamailioSize, Tenant
+from settings.deployment import Deployment
+from settings.tenant import Tenant
+from settings.tiers import CallTierSize, KamailioSize
 
 CONFD_DRAIN_S = 30  # router-confd has no calls, only requests in progress
 CONSUL_DRAIN_S = 0

@@ -8,7 +8,8 @@ from common.topology import Tier
 from rendering.contexts import OWN_AUTHORITIES, KamailioContext
 from rendering.files import File
 from rendering.templates import render
-from settings.models import Deployment, Tenant
+from settings.deployment import Deployment
+from settings.tenant import Tenant
 
 # Lists that consul-template renders from the catalogue and `c4-agent apply` hands to Kamailio.
 LISTS: Final[dict[Tier, tuple[str, ...]]] = {

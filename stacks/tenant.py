@@ -22,7 +22,8 @@ from c4.tier import TierGroup
 from common.names import SBC_TLS, resource_name, secret_name
 from common.topology import CONSUL_SERVER, Segment, Tier
 from rendering import user_data
-from settings.models import Deployment, Tenant
+from settings.deployment import Deployment
+from settings.tenant import Tenant
 from stacks.consul import ConsulStack
 from stacks.network import NetworkStack
 

@@ -25,8 +25,8 @@ from common.topology import Tier
 from rendering.contexts import JOIN_S
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
+from settings.deployment import Deployment
 from settings.load import load
-from settings.models import Deployment
 from tests.kamailio.confd_stub import ConfdStub, answer
 from tests.kamailio.netns import Network, inside, network, run, socket_in
 from tests.kamailio.node import Node

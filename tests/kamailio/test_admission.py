@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from settings.load import load
-from settings.models import Sip
+from settings.sip import Sip
 from tests.kamailio.cluster import Cluster, cluster, with_sip
 from tests.kamailio.test_edge import fetch
 from tests.kamailio.test_overload import load_on, shared

@@ -14,7 +14,7 @@ from common.topology import Tier
 from rendering.files import File
 from rendering.kamailio_files import kamailio_files
 from settings import load
-from settings.models import DispatchAlgorithm
+from settings.sip import DispatchAlgorithm
 from tests.kamailio.cluster import with_sip
 from tests.kamailio.node import Node
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from settings.limits import Limits
 from settings.load import load
-from settings.models import Limits
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster
 from tests.kamailio.confd_stub import answer, limited
 from tests.kamailio.test_calls import SBC1, SBC2, established

@@ -11,7 +11,7 @@ import pytest
 
 from common import ports
 from settings import load
-from settings.models import DispatchAlgorithm
+from settings.sip import DispatchAlgorithm
 from tests.kamailio.cluster import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
 from tests.kamailio.node import Node
 from tests.kamailio.sip import Agent, Call

@@ -10,7 +10,8 @@ from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from rendering.user_data import UserData
 from settings import Deployment
-from settings.models import DispatchAlgorithm, Limits
+from settings.limits import Limits
+from settings.sip import DispatchAlgorithm
 
 
 def test_every_file_of_every_role_is_as_recorded(

@@ -19,7 +19,7 @@ from rendering import instance_files, mime, user_data
 from rendering.files import File
 from rendering.user_data import TerraformInterpolation, UserData, UserDataTooLarge
 from settings import Deployment
-from settings.models import DispatchAlgorithm
+from settings.sip import DispatchAlgorithm
 
 # Words that only a value of a secret would follow; names and paths of secrets are no secrets.
 _SECRET = re.compile(

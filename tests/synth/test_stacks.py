@@ -13,7 +13,8 @@ import yaml
 from common import ports
 from settings import Deployment, load
 from settings.load import ROOT
-from settings.models import S3State, Tenant
+from settings.state import S3State
+from settings.tenant import Tenant
 from tests.synth.synthesized import Synthesized, synthesize
 
 
