@@ -19,7 +19,7 @@ MEDIA_TRIES = 5
 HANG_UP_S = 30  # the routers' clocks and messages, with much to spare
 LAST_ROUTER_TIMES = 4  # as long as another: nobody else is left, and late is better than not
 # Between refusing the first and all calls. Simulated at twice the capacity, 100 ms carry 96 to 98 %
-# of what is possible, as three times `overload_ms` do, with half of the wait.
+# of what is possible, as three times `sip.overload.queue_wait_ms` do, with half of the wait.
 OVERLOAD_SPAN_MS = 100
 # Free shared memory, in percent: below the second some new calls are refused, below the first all.
 FREE_MEMORY = {Tier.SBC: (10, 25), Tier.ROUTER: (25, 40)}
@@ -131,7 +131,7 @@ class KamailioContext:
         if not isinstance(size, KamailioSize):
             raise ValueError(f"tier: {tier} runs no Kamailio; sbc and router do")
         segments = deployment.network.segments
-        lookup_limit_ms = LOOKUP_TRIES * tenant.sip.lookup_timeout_ms + 500
+        lookup_limit_ms = LOOKUP_TRIES * tenant.sip.timers.lookup_timeout_ms + 500
         networks = {Segment.EDGE: str(segments.edge), Segment.INTERNAL: str(segments.internal)}
         return cls(
             tier=tier.value,
@@ -140,7 +140,7 @@ class KamailioContext:
             name=names.record_route_name(tenant.name, tier),
             ports=SipPorts(),
             sip=tenant.sip,
-            ringing_end_s=tenant.sip.ringing_end_s,
+            ringing_end_s=tenant.sip.timers.ringing_end_s,
             hang_up_s=HANG_UP_S,
             workers=size.workers,
             tcp_workers=max(2, size.workers),
@@ -151,7 +151,7 @@ class KamailioContext:
             lookup_end_s=lookup_limit_ms // 1000 + 5,
             join_s=JOIN_S,
             media_tries=MEDIA_TRIES,
-            media_try_ms=tenant.sip.media_timeout_ms // MEDIA_TRIES,
+            media_try_ms=tenant.sip.timers.rtpengine_timeout_ms // MEDIA_TRIES,
             own_network=networks[tier.segment],
             sbc_network=networks[Tier.SBC.segment],
             set_new=kamailio.DISPATCHER_SET_NEW,
@@ -162,7 +162,7 @@ class KamailioContext:
             call_load=tenant.sip.dispatch is DispatchAlgorithm.CALL_LOAD,
             node_id_step=kamailio.NODE_ID_STEP,
             ciphers=TLS_CIPHERS,
-            authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
+            authorities=OWN_AUTHORITIES if tenant.sip.tls.authorities else PUBLIC_AUTHORITIES,
             most_routers=tenant.router.max,
             overload_span_ms=OVERLOAD_SPAN_MS,
             free_memory=FREE_MEMORY[tier],

@@ -62,7 +62,7 @@ class InstanceContext:
             dns_port=ports.CONSUL_DNS.number,
             lists=lists,
             shared_memory_mb=size.shared_memory_mb if isinstance(size, KamailioSize) else 0,
-            ringing_end_s=tenant.sip.ringing_end_s,
+            ringing_end_s=tenant.sip.timers.ringing_end_s,
         )
 
     @classmethod

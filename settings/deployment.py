@@ -69,11 +69,11 @@ class Deployment(Model):
             problems.append(
                 f"alarm_topic: {self.alarm_topic!r} must be a topic of region {self.region}"
             )
-        sip_names = [t.sip_name.name for t in self.tenants if t.sip_name is not None]
+        dns_names = [t.dns.name for t in self.tenants if t.dns is not None]
         for kind, values in (
             ("zones", self.zones),
             ("tenants", [t.name for t in self.tenants]),
-            ("sip_name.name", sip_names),
+            ("dns.name", dns_names),
         ):
             for value in sorted({v for v in values if values.count(v) > 1}):
                 problems.append(f"{kind}: {value!r} is given more than once; each must be unique")

@@ -7,7 +7,7 @@ from pydantic import Field
 from settings.base import Model
 
 
-class SipName(Model):
+class DnsName(Model):
     """Public DNS name of a tenant's SBCs, in Route 53."""
 
     name: str = Field(

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from common.topology import Tier
 from settings.base import NAME_PATTERN, Model, PrivateNetwork
 from settings.database import Database
-from settings.dns import SipName
+from settings.dns import DnsName
 from settings.limits import Limits
 from settings.sip import Sip
 from settings.tiers import CallTierSize, KamailioSize, TierSize
@@ -29,12 +29,12 @@ class Tenant(Model):
     router_confd: TierSize = Field(
         default=TierSize(max=4, instance_type="t3.medium"), description="router-confd tier"
     )
-    sip: Sip = Field(default=Sip(), description="timers and limits of the SIP plane")
+    sip: Sip = Field(default=Sip(), description="how SBCs and routers treat SIP")
     limits: Limits = Field(
         default=Limits(), description="limits of calls where router-confd sets none"
     )
     database: Database = Field(default=Database(), description="PostgreSQL on RDS")
-    sip_name: SipName | None = Field(
+    dns: DnsName | None = Field(
         default=None,
         description="public name with NAPTR, SRV and health-checked A records; default: none, "
         "carriers and PBXs are given addresses",

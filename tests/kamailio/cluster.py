@@ -72,9 +72,11 @@ def accepted(hand_over: Callable[[], None]) -> bool:
 
 
 def with_sip(deployment: Deployment, **changes: object) -> Deployment:
-    """The deployment, its first tenant's SIP settings changed and checked."""
+    """The deployment, its first tenant's SIP settings changed and checked: `edge={"ban_s": 10}`."""
     data = deployment.model_dump(mode="json")
-    data["tenants"][0]["sip"] |= changes
+    sip = data["tenants"][0]["sip"]
+    for name, change in changes.items():
+        sip[name] = sip[name] | change if isinstance(change, dict) else change
     return Deployment.model_validate(data)
 
 

@@ -76,7 +76,9 @@ def test_kamailio_accepts_what_is_off_by_default(
     image_root: tuple[Path, ...], tmp_path: Path, tier: Tier
 ) -> None:
     authority = pki.new_authority("carriers").certificate
-    deployment = with_sip(load("demo"), homer="10.50.0.9:9060", tls_authorities=authority)
+    deployment = with_sip(
+        load("demo"), capture={"homer": "10.50.0.9:9060"}, tls={"authorities": authority}
+    )
     files = kamailio_files(deployment, deployment.tenants[0], tier)
     assert check(image_root, tmp_path, files) == (0, "")
 

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.sip
 @pytest.fixture(scope="module")
 def plane(image_root: tuple[Path, ...], request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A plane whose SBCs choose by the parameter."""
-    deployment = with_sip(load("demo"), dispatch=request.param, stranger_calls=1000)
+    deployment = with_sip(
+        load("demo"), dispatch=request.param, edge={"untrusted_calls_per_10s": 1000}
+    )
     with cluster(image_root, deployment) as made:
         yield made
 
