@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from agent.config import Config, Database, Ports, Secrets
 from common import names, ports, topology
 from common.topology import Role, Tier
+from rendering.timers import Timers
 from settings.deployment import Deployment
 from settings.tenant import Tenant
 from settings.tiers import CallTierSize, KamailioSize
@@ -62,7 +63,7 @@ class InstanceContext:
             dns_port=ports.CONSUL_DNS.number,
             lists=lists,
             shared_memory_mb=size.shared_memory_mb if isinstance(size, KamailioSize) else 0,
-            ringing_end_s=tenant.sip.timers.ringing_end_s,
+            ringing_end_s=Timers(tenant.sip, tier).ringing_end_s,
         )
 
     @classmethod

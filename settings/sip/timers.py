@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from common.kamailio import RINGING_LIMIT_S, RINGING_MARGIN_S
+from common.kamailio import RINGING_LIMIT_S
 from settings.base import Model
 
 
@@ -48,11 +48,6 @@ class Timers(Model):
         le=3600,
         description="pause after a carrier refused the registration of a trunk, s",
     )
-
-    @property
-    def ringing_end_s(self) -> int:
-        """Nothing of a call that rang and was not answered is left by then, s."""
-        return self.ringing_timeout_s + RINGING_MARGIN_S
 
     @model_validator(mode="after")
     def _rtpengine_before_router(self) -> Self:

@@ -22,9 +22,9 @@ from agent.roles.call_tier import PEERS_INTERVAL_S
 from common import ports
 from common.kamailio import RTPENGINE_SET_MOVED
 from common.topology import Tier
-from rendering.contexts import JOIN_S
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
+from rendering.timers import JOIN_S
 from settings.deployment import Deployment
 from settings.load import load
 from tests.kamailio.confd_stub import ConfdStub, answer
