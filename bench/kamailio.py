@@ -24,7 +24,8 @@ from bench.bare import bare_proxy
 from bench.confd import Service, real_confd
 from bench.report import Run
 from settings.load import load
-from settings.models import KamailioSize, Sip
+from settings.sip import Overload
+from settings.tiers import KamailioSize
 from testbed.load import meter
 from testbed.load.hugepages import as_on_the_image
 from testbed.load.sipp import Talk, call
@@ -60,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = load("demo")
     # What the generator offers is measured, not the limit of the settings.
     tenant = settings.tenants[0]
-    unlimited = {"max_new_calls_per_s": 100_000, "known_packets_per_s": 1_000_000}
-    # The demo's is for machines that wait for a processor most of the time.
-    overload = {"overload_ms": Sip.model_fields["overload_ms"].default}
-    sip = tenant.sip.model_copy(update=unlimited | overload)
+    edge = tenant.sip.edge.model_copy(update={"trusted_packets_per_s": 1_000_000})
+    # The demo's `queue_wait_ms` is for machines that wait for a processor most of the time.
+    overload = Overload(new_calls_per_s=100_000)
+    sip = tenant.sip.model_copy(update={"edge": edge, "overload": overload})
     settings = settings.model_copy(
         update={"tenants": (tenant.model_copy(update={"sip": sip}), *settings.tenants[1:])}
     )

@@ -93,12 +93,14 @@ def settings_page() -> str:
         "",
     ]
     for path, model in _models(settings.Deployment, ""):
-        lines += [f"## {f'`{path}`' if path else 'The file'}", ""]
+        level = "#" * (2 + path.count("."))
+        lines += [f"{level} {f'`{path}`' if path else 'The file'}", ""]
         summary = (model.__doc__ or "").strip().splitlines()[0]
         lines += [summary, "", "| key | value | default | meaning |", "| --- | --- | --- | --- |"]
         for name, info in model.model_fields.items():
             lines.append(
-                f"| `{name}` | {_allowed(info)} | {_default(info)} | {info.description or ''} |"
+                f"| `{name}` | {_value(path, name, info)} | {_default(info)} "
+                f"| {info.description or ''} |"
             )
         lines.append("")
     return "\n".join(lines)
@@ -122,6 +124,15 @@ def _inner_model(annotation: Any) -> tuple[type[BaseModel] | None, str]:
         if inner:
             return inner, suffix + deeper
     return None, ""
+
+
+def _value(path: str, name: str, info: FieldInfo) -> str:
+    """What a key may be; for a section, a link to its table."""
+    inner, suffix = _inner_model(info.annotation)
+    if inner is None:
+        return _allowed(info)
+    anchor = re.sub(r"[^a-z_-]", "", f"{path}{name}")  # as GitHub makes it of the heading
+    return f"[{'list of sections' if suffix else 'section'}](#{anchor})"
 
 
 def _allowed(info: FieldInfo) -> str:

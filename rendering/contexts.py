@@ -8,25 +8,17 @@ from common import cdr, kamailio, names, ports
 from common.topology import Segment, Tier
 from rendering import tables, variables
 from rendering.tables import Declaration
+from rendering.timers import LOOKUP_TRIES, RTPENGINE_TRIES, Timers
 from rendering.variables import SharedDeclaration
-from settings.models import Deployment, DispatchAlgorithm, KamailioSize, Limits, Sip, Tenant
+from settings.deployment import Deployment
+from settings.limits import Limits
+from settings.network import Network
+from settings.sip import DispatchAlgorithm, Sip
+from settings.tenant import Tenant
+from settings.tiers import KamailioSize
 
-LOOKUP_TRIES = 3
-JOIN_S = 12  # two rounds of the agents of both sides, 5 s each
-# With two, at 5 % of packets lost, one command in a hundred found its rtpengine "dead" for seconds.
-MEDIA_TRIES = 5
-HANG_UP_S = 30  # the routers' clocks and messages, with much to spare
-LAST_ROUTER_TIMES = 4  # as long as another: nobody else is left, and late is better than not
-# Between refusing the first and all calls. Simulated at twice the capacity, 100 ms carry 96 to 98 %
-# of what is possible, as three times `overload_ms` do, with half of the wait.
-OVERLOAD_SPAN_MS = 100
 # Free shared memory, in percent: below the second some new calls are refused, below the first all.
 FREE_MEMORY = {Tier.SBC: (10, 25), Tier.ROUTER: (25, 40)}
-# What an SBC sets aside of it for each call of the last seconds: one has taken 53 KiB when it is
-# answered, and some 115 when it ends soon after, before the first is given back (measured). All of
-# it, because the figure of what is free may be a second old.
-YOUNG_CALL_KIB, YOUNG_S = 115, 3
-HANDED_OVER = 90  # requests and refusals of a dead router, each tenth of a second
 # Forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
 TLS_CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
@@ -35,16 +27,6 @@ TLS_CIPHERS = (
 PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 OWN_AUTHORITIES = "/etc/kamailio/authorities.pem"
 TITLES = {Tier.SBC: "Session border controller", Tier.ROUTER: "Router"}
-
-
-def _default_limits(limits: Limits) -> tuple[tuple[str, int | None, int | None], ...]:
-    """By the kind that begins a limit's key in router-confd's answers; those that limit."""
-    kinds = (
-        ("tenant", limits.tenant_calls, limits.tenant_calls_per_s),
-        ("ipbx", limits.pbx_calls, limits.pbx_calls_per_s),
-        ("carrier_trunk", limits.trunk_calls, limits.trunk_calls_per_s),
-    )
-    return tuple(kind for kind in kinds if any(kind[1:]))
 
 
 @dataclass(frozen=True)
@@ -56,6 +38,119 @@ class SipPorts:
     internal: int = ports.SIP_INTERNAL.number
     dmq: int = ports.DMQ.number
     http: int = ports.KAMAILIO_HTTP.number
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Processes of Kamailio."""
+
+    udp: int  # per socket
+    tcp: int
+    lookup: int  # those that ask router-confd
+
+    @classmethod
+    def of(cls, size: KamailioSize) -> Workers:
+        """As many of each as UDP has, but two at least."""
+        return cls(size.workers, max(2, size.workers), max(2, size.workers))
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Address ranges whose packets a node takes for those of its own deployment."""
+
+    vpc: str  # every address inside
+    own: str  # addresses that peers of the tier may have
+    sbc: str  # addresses that SBCs may have
+
+    @classmethod
+    def of(cls, network: Network, tier: Tier) -> Networks:
+        """Ranges for a tier that runs Kamailio."""
+        of_segment = {
+            Segment.EDGE: str(network.segments.edge),
+            Segment.INTERNAL: str(network.segments.internal),
+        }
+        return cls(str(network.cidr), of_segment[tier.segment], of_segment[Tier.SBC.segment])
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """How an SBC chooses a router, and turns to another one."""
+
+    algorithm: int
+    call_load: bool  # choose the router with the fewest calls
+    set_new: int = kamailio.DISPATCHER_SET_NEW  # routers that take new calls
+    set_all: int = kamailio.DISPATCHER_SET_ALL  # routers for requests within dialogs
+    set_last: int = kamailio.DISPATCHER_SET_LAST  # the same, but never probed
+    takeovers_per_tick: int = 90  # requests and refusals of a dead router, each tenth of a second
+
+    @classmethod
+    def of(cls, algorithm: DispatchAlgorithm) -> Dispatcher:
+        """As the setting `sip.dispatch` says."""
+        return cls(algorithm.kamailio_id, algorithm is DispatchAlgorithm.CALL_LOAD)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """How a router asks router-confd."""
+
+    tries: int = LOOKUP_TRIES  # instances that it asks about one call
+
+
+@dataclass(frozen=True)
+class Media:
+    """How a router commands rtpengines."""
+
+    tries: int = RTPENGINE_TRIES  # times that it sends a command
+    set_moved: int = kamailio.RTPENGINE_SET_MOVED  # for calls whose rtpengine died
+
+
+@dataclass(frozen=True)
+class TlsProfile:
+    """What both profiles of TLS have in common."""
+
+    authorities: str  # file of trusted authorities
+    ciphers: str = TLS_CIPHERS  # OpenSSL's list, TLS 1.2
+
+    @classmethod
+    def of(cls, sip: Sip) -> TlsProfile:
+        """With the authorities of the settings, else with the public ones."""
+        return cls(OWN_AUTHORITIES if sip.tls.authorities else PUBLIC_AUTHORITIES)
+
+
+@dataclass(frozen=True)
+class Admission:
+    """When a node refuses new calls."""
+
+    free_memory: tuple[int, int]  # percent: all below the first, some below the second
+    # Between refusing the first and all calls. Simulated at twice the capacity, 100 ms carry 96 to
+    # 98 % of what is possible, as three times `sip.overload.queue_wait_ms` do, with half of the
+    # wait.
+    span_ms: int = 100
+    # What an SBC sets aside of its memory for each call of the last seconds: one has taken 53 KiB
+    # when it is answered, and some 115 when it ends soon after, before the first is given back
+    # (measured). All of it, because the figure of what is free may be a second old.
+    recent_call_kib: int = 115
+    recent_s: int = 3
+
+
+@dataclass(frozen=True)
+class CallLimits:
+    """Limits of calls that router-confd sets none for."""
+
+    # By the kind that begins a limit's key in router-confd's answers: kind, calls, calls per
+    # second; only those that limit.
+    defaults: tuple[tuple[str, int | None, int | None], ...]
+    most_routers: int
+
+    @classmethod
+    def of(cls, limits: Limits, most_routers: int) -> CallLimits:
+        """The limits of the settings, for a tier of at most so many routers."""
+        kinds = (
+            ("tenant", limits.tenant_calls, limits.tenant_calls_per_s),
+            ("ipbx", limits.pbx_calls, limits.pbx_calls_per_s),
+            ("carrier_trunk", limits.trunk_calls, limits.trunk_calls_per_s),
+        )
+        return cls(tuple(kind for kind in kinds if any(kind[1:])), most_routers)
 
 
 @dataclass(frozen=True)
@@ -75,6 +170,28 @@ class Records:
 
 
 @dataclass(frozen=True)
+class ConsulNames:
+    """Names that the lists' templates look up in Consul."""
+
+    service: str  # of the own tier
+    router_service: str
+    rtp_service: str
+    router_confd_service: str
+    sources_key: str
+
+    @classmethod
+    def of(cls, tenant: str, tier: Tier) -> ConsulNames:
+        """Names of a tenant, as a tier sees them."""
+        return cls(
+            service=names.service_name(tenant, tier),
+            router_service=names.service_name(tenant, Tier.ROUTER),
+            rtp_service=names.service_name(tenant, Tier.RTP),
+            router_confd_service=names.service_name(tenant, Tier.CONFD),
+            sources_key=names.sources_key(tenant),
+        )
+
+
+@dataclass(frozen=True)
 class KamailioContext:
     """What the templates under `kamailio/` may use, for one tier of one tenant."""
 
@@ -82,46 +199,20 @@ class KamailioContext:
     title: str
     tenant: str
     name: str  # logical host name of the tier, resolved by nobody
-    ports: SipPorts
     sip: Sip
-    ringing_end_s: int  # nothing of a call that rang and was not answered is left by then
-    hang_up_s: int  # from the limit of a call until its SBC forgets it
-    workers: int  # processes per UDP socket
-    tcp_workers: int
-    lookup_workers: int  # processes that ask router-confd
-    vpc: str  # every address inside
-    lookup_tries: int  # router-confd instances that a router asks about one call
-    lookup_limit_ms: int  # a router knows the way of a call by then
-    lookup_end_s: int  # nothing of its questions is left by then
-    join_s: int  # the peers have told a node of their calls that long after its start
-    media_tries: int  # times that a command is sent to an rtpengine
-    media_try_ms: int
-    own_network: str  # addresses that peers of the tier may have
-    sbc_network: str  # addresses that SBCs may have
-    set_new: int  # dispatcher set of routers that take new calls
-    set_all: int  # dispatcher set of routers for requests within dialogs
-    set_last: int  # the same, but never probed
-    set_moved: int  # rtpengine set for calls whose rtpengine died
-    algorithm: int
-    call_load: bool  # choose the router with the fewest calls
+    timers: Timers
+    ports: SipPorts
+    workers: Workers
+    networks: Networks
     node_id_step: int
-    ciphers: str  # OpenSSL's list, TLS 1.2
-    authorities: str  # file of trusted authorities
-    most_routers: int
-    overload_span_ms: int
-    free_memory: tuple[int, int]
-    young_call_kib: int
-    young_s: int
-    last_router_times: int
-    handed_over: int
+    dispatcher: Dispatcher
+    lookup: Lookup
+    media: Media
+    tls: TlsProfile
+    admission: Admission
+    limits: CallLimits
     records: Records
-    default_limits: tuple[tuple[str, int | None, int | None], ...]  # kind, calls, calls per second
-    service: str  # Consul service names
-    router_service: str
-    rtp_service: str
-    confd_service: str
-    confd_port: int
-    sources_key: str  # in Consul
+    consul: ConsulNames
     tables: tuple[Declaration, ...]
     shared_variables: tuple[SharedDeclaration, ...]
 
@@ -131,57 +222,27 @@ class KamailioContext:
         size = tenant.size(tier)
         if not isinstance(size, KamailioSize):
             raise ValueError(f"tier: {tier} runs no Kamailio; sbc and router do")
-        segments = deployment.network.segments
-        lookup_limit_ms = LOOKUP_TRIES * tenant.sip.lookup_timeout_ms + 500
-        lookup_end_s = lookup_limit_ms // 1000 + 5
+        timers = Timers(tenant.sip, tier)
         call_load = tenant.sip.dispatch is DispatchAlgorithm.CALL_LOAD
-        times = tables.Times(tenant.sip, tenant.sip.ringing_end_s, lookup_end_s)
-        networks = {Segment.EDGE: str(segments.edge), Segment.INTERNAL: str(segments.internal)}
         return cls(
             tier=tier.value,
             title=TITLES[tier],
             tenant=tenant.name,
             name=names.record_route_name(tenant.name, tier),
-            ports=SipPorts(),
             sip=tenant.sip,
-            ringing_end_s=tenant.sip.ringing_end_s,
-            hang_up_s=HANG_UP_S,
-            workers=size.workers,
-            tcp_workers=max(2, size.workers),
-            lookup_workers=max(2, size.workers),
-            vpc=str(deployment.network.cidr),
-            lookup_tries=LOOKUP_TRIES,
-            lookup_limit_ms=lookup_limit_ms,
-            lookup_end_s=lookup_end_s,
-            join_s=JOIN_S,
-            media_tries=MEDIA_TRIES,
-            media_try_ms=tenant.sip.media_timeout_ms // MEDIA_TRIES,
-            own_network=networks[tier.segment],
-            sbc_network=networks[Tier.SBC.segment],
-            set_new=kamailio.DISPATCHER_SET_NEW,
-            set_all=kamailio.DISPATCHER_SET_ALL,
-            set_last=kamailio.DISPATCHER_SET_LAST,
-            set_moved=kamailio.RTPENGINE_SET_MOVED,
-            algorithm=tenant.sip.dispatch.kamailio_id,
-            call_load=call_load,
+            timers=timers,
+            ports=SipPorts(),
+            workers=Workers.of(size),
+            networks=Networks.of(deployment.network, tier),
             node_id_step=kamailio.NODE_ID_STEP,
-            ciphers=TLS_CIPHERS,
-            authorities=OWN_AUTHORITIES if tenant.sip.tls_authorities else PUBLIC_AUTHORITIES,
-            most_routers=tenant.router.max,
-            overload_span_ms=OVERLOAD_SPAN_MS,
-            free_memory=FREE_MEMORY[tier],
-            young_call_kib=YOUNG_CALL_KIB,
-            young_s=YOUNG_S,
-            last_router_times=LAST_ROUTER_TIMES,
-            handed_over=HANDED_OVER,
+            dispatcher=Dispatcher.of(tenant.sip.dispatch),
+            lookup=Lookup(),
+            media=Media(),
+            tls=TlsProfile.of(tenant.sip),
+            admission=Admission(FREE_MEMORY[tier]),
+            limits=CallLimits.of(tenant.limits, tenant.router.max),
             records=Records(),
-            default_limits=_default_limits(tenant.limits),
-            service=names.service_name(tenant.name, tier),
-            router_service=names.service_name(tenant.name, Tier.ROUTER),
-            rtp_service=names.service_name(tenant.name, Tier.RTP),
-            confd_service=names.service_name(tenant.name, Tier.CONFD),
-            confd_port=ports.ROUTER_CONFD_INTERNAL.number,
-            sources_key=names.sources_key(tenant.name),
-            tables=tables.declared(tier, times, call_load=call_load),
+            consul=ConsulNames.of(tenant.name, tier),
+            tables=tables.declared(tier, timers, call_load=call_load),
             shared_variables=variables.declared(tier, tenant.sip),
         )

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from agent.config import Config, Database, Ports, Secrets
 from common import names, ports, topology
 from common.topology import Role, Tier
-from settings.models import CallTierSize, Deployment, KamailioSize, Tenant
+from rendering.timers import Timers
+from settings.deployment import Deployment
+from settings.tenant import Tenant
+from settings.tiers import CallTierSize, KamailioSize
 
 CONFD_DRAIN_S = 30  # router-confd has no calls, only requests in progress
 CONSUL_DRAIN_S = 0
@@ -60,7 +63,7 @@ class InstanceContext:
             dns_port=ports.CONSUL_DNS.number,
             lists=lists,
             shared_memory_mb=size.shared_memory_mb if isinstance(size, KamailioSize) else 0,
-            ringing_end_s=tenant.sip.ringing_end_s,
+            ringing_end_s=Timers(tenant.sip, tier).ringing_end_s,
         )
 
     @classmethod

@@ -10,7 +10,8 @@ from rendering import instance
 from rendering.files import File
 from rendering.instance import InstanceContext
 from rendering.templates import render
-from settings.models import Deployment, Tenant
+from settings.deployment import Deployment
+from settings.tenant import Tenant
 
 LISTS = "/etc/c4/lists/"  # consul-template's sources, `<name>.ctmpl`
 INITIAL = "/etc/c4/initial/"  # lists that Kamailio starts with

@@ -8,7 +8,8 @@ from common.topology import Tier
 from rendering.contexts import OWN_AUTHORITIES, KamailioContext
 from rendering.files import File
 from rendering.templates import render
-from settings.models import Deployment, Tenant
+from settings.deployment import Deployment
+from settings.tenant import Tenant
 
 # Lists that consul-template renders from the catalogue and `c4-agent apply` hands to Kamailio.
 LISTS: Final[dict[Tier, tuple[str, ...]]] = {
@@ -89,6 +90,6 @@ def _sbc(context: KamailioContext, tenant: Tenant) -> tuple[File, ...]:
     """TLS profile and kernel rules; certificate and key come from Secrets Manager at boot."""
     rules = File(EDGE_RULES, render("kamailio/sbc/edge.nft.j2", context))
     profile = File("/etc/kamailio/tls.cfg", render("kamailio/sbc/tls.cfg.j2", context))
-    if tenant.sip.tls_authorities is None:
+    if tenant.sip.tls.authorities is None:
         return rules, profile
-    return rules, profile, File(OWN_AUTHORITIES, tenant.sip.tls_authorities.strip() + "\n")
+    return rules, profile, File(OWN_AUTHORITIES, tenant.sip.tls.authorities.strip() + "\n")

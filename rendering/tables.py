@@ -10,18 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from common.topology import Tier
-from settings.models import Sip
+from rendering.timers import Timers
 
 DAY_S: Final = 86_400
-
-
-@dataclass(frozen=True)
-class Times:
-    """What lifetimes are made of."""
-
-    sip: Sip
-    ringing_end_s: int  # nothing of a call that rang and was not answered is left by then
-    lookup_end_s: int  # nothing of a routing request is left by then
 
 
 @dataclass(frozen=True)
@@ -29,7 +20,7 @@ class Lifetime:
     """How long an entry stays after its last change, for a reader and in seconds."""
 
     words: str
-    seconds: Callable[[Times], int]
+    seconds: Callable[[Timers], int]
 
 
 def seconds(number: int) -> Lifetime:
@@ -39,7 +30,7 @@ def seconds(number: int) -> Lifetime:
 
 
 RINGING: Final = Lifetime("as long as a call may ring, and a minute", lambda t: t.ringing_end_s)
-CALL: Final = Lifetime("`sip.max_call_s`", lambda t: t.sip.max_call_s)
+CALL: Final = Lifetime("`sip.timers.max_call_s`", lambda t: t.max_call_s)
 LOOKUP: Final = Lifetime("as long as a lookup may take, and 5 s", lambda t: t.lookup_end_s)
 
 
@@ -67,7 +58,7 @@ class Table:
     file: str | None = None
     call_load: bool = False  # only with `sip.dispatch: call-load`
 
-    def parameters(self, times: Times) -> str:
+    def parameters(self, times: Timers) -> str:
         """What follows `name=>` in Kamailio's declaration."""
         parts = [f"size={self.size}"]
         if self.lifetime is not None:
@@ -94,12 +85,12 @@ class Declaration:
 _SBC: Final = (
     Table(
         "ban", Tier.SBC, "sbc/bans", "address of a source", "why it is banned",
-        10, Lifetime("`sip.ban_s`", lambda t: t.sip.ban_s), replicated=True,
+        10, Lifetime("`sip.edge.ban_s`", lambda t: t.sip.edge.ban_s), replicated=True,
     ),
     Table(
         "untrusted_requests", Tier.SBC, "sbc/bans", "address of an untrusted source",
         "messages in its window", 12,
-        Lifetime("`sip.flood_window_s`", lambda t: t.sip.flood_window_s),
+        Lifetime("`sip.edge.flood_window_s`", lambda t: t.sip.edge.flood_window_s),
         counted_from_first=True, zero=True,
     ),
     Table(
@@ -118,7 +109,7 @@ _SBC: Final = (
     Table(
         "trusted_sources", Tier.SBC, "sbc/bans", "address of a source",
         "time when the peers were told of it", 12,
-        Lifetime("`sip.known_s`", lambda t: t.sip.known_s), replicated=True,
+        Lifetime("`sip.edge.trusted_s`", lambda t: t.sip.edge.trusted_s), replicated=True,
     ),
     Table(
         "calls_of_source", Tier.SBC, "sbc/admission",
@@ -196,8 +187,8 @@ _SBC: Final = (
         "cseq_offset", Tier.SBC, "sbc/cseq-offset", "dialog id",
         "by how much CSeq is higher towards the callee", 8,
         Lifetime(
-            "`sip.max_call_s`, and as long as a call may ring; shorter from the BYE on",
-            lambda t: t.sip.max_call_s + t.ringing_end_s,
+            "`sip.timers.max_call_s`, and as long as a call may ring; shorter from the BYE on",
+            lambda t: t.call_end_s,
         ),
         replicated=True, of_call=True, zero=True,
     ),
@@ -237,8 +228,8 @@ _ROUTER: Final = (
         "call_owner", Tier.ROUTER, "router/late-router", "id that the SBC gave the INVITE",
         "`NODE_ID` of the router that took the call after another one", 6,
         Lifetime(
-            "twice as long as a lookup may take, and `sip.callee_timeout_ms`",
-            lambda t: 2 * t.lookup_end_s + t.sip.callee_timeout_ms // 1000,
+            "twice as long as a lookup may take, and `sip.timers.callee_timeout_ms`",
+            lambda t: t.takeover_s,
         ),
         replicated=True, of_call=True,
     ),
@@ -246,7 +237,7 @@ _ROUTER: Final = (
         "limited_calls", Tier.ROUTER, "router/call-limits",
         "`digest of the call;role`: role is tenant, source or destination",
         "key of the limit that the call counts for", 8,
-        Lifetime(f"{RINGING.words}; from the answer on `sip.max_call_s` and a minute",
+        Lifetime(f"{RINGING.words}; from the answer on `sip.timers.max_call_s` and a minute",
                  RINGING.seconds),
         replicated=True, of_call=True,
     ),
@@ -262,7 +253,7 @@ _ROUTER: Final = (
     Table(
         "trunk_credentials", Tier.ROUTER, "router/trunk-login", "dialog id",
         "the route, with its credentials, of a call that has logged in at a carrier", 8,
-        Lifetime(f"{RINGING.words}; from the answer on `sip.max_call_s` and a minute",
+        Lifetime(f"{RINGING.words}; from the answer on `sip.timers.max_call_s` and a minute",
                  RINGING.seconds),
         replicated=True, of_call=True,
     ),
@@ -293,7 +284,7 @@ def of_tier(tier: Tier, *, call_load: bool) -> tuple[Table, ...]:
     return tuple(t for t in TABLES if t.tier is tier and (call_load or not t.call_load))
 
 
-def declared(tier: Tier, times: Times, *, call_load: bool) -> tuple[Declaration, ...]:
+def declared(tier: Tier, times: Timers, *, call_load: bool) -> tuple[Declaration, ...]:
     """What the templates declare for a tier."""
     tables = of_tier(tier, call_load=call_load)
     return tuple(Declaration(t.name, t.parameters(times)) for t in tables)

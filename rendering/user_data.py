@@ -11,7 +11,8 @@ from rendering import instance_files, mime
 from rendering.files import File
 from rendering.instance import InstanceContext
 from rendering.templates import render
-from settings.models import Deployment, Tenant
+from settings.deployment import Deployment
+from settings.tenant import Tenant
 
 LIMIT = 16_384  # bytes before base64, EC2
 

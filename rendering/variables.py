@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from common.topology import Tier
-from settings.models import Sip
+from settings.sip import Sip
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ SHARED_VARIABLES: Final = (
         "admission_rate",
         "new calls per second that this SBC takes",
         Tier.SBC,
-        lambda sip: sip.max_new_calls_per_s,
+        lambda sip: sip.overload.new_calls_per_s,
     ),
     SharedVariable("accepted_rate", "calls per second that it took lately", Tier.SBC),
     SharedVariable("peak_rate", "the highest of that in some seconds", Tier.SBC),

@@ -1,6 +1,7 @@
-"""Typed settings of a deployment, and the facts that all parts share."""
+"""Typed settings of a deployment."""
 
+from settings.deployment import Deployment
 from settings.load import SettingsError, load
-from settings.models import Deployment, Tenant
+from settings.tenant import Tenant
 
 __all__ = ["Deployment", "SettingsError", "Tenant", "load"]

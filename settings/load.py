@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from settings.models import Deployment
+from settings.deployment import Deployment
+from settings.moved import moved_to
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOYMENTS = ROOT / "deployments"
@@ -95,6 +96,8 @@ def parse(text: str, path: Path) -> Deployment:
 def _problems(detail: ErrorDetails) -> list[str]:
     field = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
+        if (place := moved_to(detail["loc"])) is not None:
+            return [f"{field}: moved to {place}; see docs/settings.md"]
         return [f"{field}: unknown key (value {detail['input']!r}); see docs/settings.md"]
     if detail["type"] == "missing":
         return [f"{field}: required, but absent"]

@@ -20,7 +20,7 @@ from c4.stack import DeploymentStack
 from common.names import TAG_CONSUL, TAG_DEPLOYMENT, TAG_ROLE, resource_name, secret_name
 from common.topology import CONSUL_SERVER, Segment
 from rendering import user_data
-from settings.models import Deployment
+from settings.deployment import Deployment
 from stacks.network import NetworkStack
 
 STACK = "consul"

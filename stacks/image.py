@@ -21,7 +21,7 @@ from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.stack import DeploymentStack
 from common.names import TAG_DEPLOYMENT, resource_name
 from common.topology import Segment
-from settings.models import Deployment
+from settings.deployment import Deployment
 from stacks.network import NetworkStack
 
 STACK = "image"

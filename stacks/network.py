@@ -16,7 +16,8 @@ from c4.network.vpc import Vpc
 from c4.stack import DeploymentStack
 from common.names import resource_name
 from common.topology import Segment
-from settings.models import Deployment, InterfaceEndpoint
+from settings.deployment import Deployment
+from settings.network import InterfaceEndpoint
 
 STACK = "network"
 

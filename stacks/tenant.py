@@ -22,7 +22,8 @@ from c4.tier import TierGroup
 from common.names import SBC_TLS, resource_name, secret_name
 from common.topology import CONSUL_SERVER, Segment, Tier
 from rendering import user_data
-from settings.models import Deployment, Tenant
+from settings.deployment import Deployment
+from settings.tenant import Tenant
 from stacks.consul import ConsulStack
 from stacks.network import NetworkStack
 
@@ -78,7 +79,7 @@ class TenantStack(DeploymentStack):
         rtp.allow_from(ANYWHERE, ports.RTP, "media from carriers and PBXs")
         rtp.allow_to(ANYWHERE, ports.RTP_ELSEWHERE, "media to carriers and PBXs")
 
-        if (homer := self.tenant.sip.homer_target) is not None:
+        if (homer := self.tenant.sip.capture.homer_target) is not None:
             server, capture = IPv4Network(homer[0]), ports.Port("udp", homer[1])
             for firewall in (sbc, router):
                 firewall.allow_to(server, capture, "capture of SIP (Homer)")
@@ -150,11 +151,11 @@ class TenantStack(DeploymentStack):
         )
 
     def _sip_name(self) -> None:
-        if self.tenant.sip_name is not None:
+        if self.tenant.dns is not None:
             SipName(
                 self,
                 "sip_name",
-                settings=self.tenant.sip_name,
+                settings=self.tenant.dns,
                 addresses=self.sbc.public_ips,
             )
 

@@ -15,7 +15,7 @@ from constructs import Construct
 
 from common import ports
 from common.names import DATABASE_NAME
-from settings.models import Database as DatabaseSettings
+from settings.database import Database as DatabaseSettings
 
 VERSION = "17"
 LOG = "postgresql"

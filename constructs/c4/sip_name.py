@@ -10,7 +10,7 @@ from cdktf_cdktf_provider_aws.route53_record import Route53Record
 from constructs import Construct
 
 from common import ports
-from settings.models import SipName as SipNameSettings
+from settings.dns import DnsName as DnsSettings
 
 CHECK_INTERVAL_S = 10  # the shortest that Route 53 offers
 CHECK_FAILURES = 2  # in a row, until an address is left out
@@ -45,7 +45,7 @@ class SipName(Construct):
         scope: Construct,
         id_: str,
         *,
-        settings: SipNameSettings,
+        settings: DnsSettings,
         addresses: Sequence[str],
     ) -> None:
         super().__init__(scope, id_)

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from c4.account import Account
 from common.names import TAG_DEPLOYMENT, TAG_HELD, TAG_TENANT
-from settings.models import Deployment
+from settings.deployment import Deployment
 
 # The bindings were generated for 6.25; any later 6.x understands what they write.
 PROVIDER_VERSIONS = ">= 6.25, < 7"

@@ -18,7 +18,9 @@ from c4.instances.security_group import SecurityGroup
 from c4.policy import Statement
 from common.names import TAG_DEPLOYMENT, TAG_ROLE, TAG_TENANT, resource_name
 from common.topology import Tier
-from settings.models import CallTierSize, Deployment, Tenant
+from settings.deployment import Deployment
+from settings.tenant import Tenant
+from settings.tiers import CallTierSize
 
 LAUNCH_S = 600
 LAUNCH_WITH_DATABASE_S = 3600  # a new Multi-AZ database takes RDS half an hour

@@ -22,11 +22,11 @@ from agent.roles.call_tier import PEERS_INTERVAL_S
 from common import ports
 from common.kamailio import RTPENGINE_SET_MOVED
 from common.topology import Tier
-from rendering.contexts import JOIN_S
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
+from rendering.timers import JOIN_S
+from settings.deployment import Deployment
 from settings.load import load
-from settings.models import Deployment
 from testbed.sip.agent import Agent, Server, TcpAgent
 from testbed.sip.netns import Network, inside, network, run, socket_in
 from testbed.sip.node import Node
@@ -72,9 +72,11 @@ def accepted(hand_over: Callable[[], None]) -> bool:
 
 
 def with_sip(deployment: Deployment, **changes: object) -> Deployment:
-    """The deployment, its first tenant's SIP settings changed and checked."""
+    """The deployment, its first tenant's SIP settings changed and checked: `edge={"ban_s": 10}`."""
     data = deployment.model_dump(mode="json")
-    data["tenants"][0]["sip"] |= changes
+    sip = data["tenants"][0]["sip"]
+    for name, change in changes.items():
+        sip[name] = sip[name] | change if isinstance(change, dict) else change
     return Deployment.model_validate(data)
 
 

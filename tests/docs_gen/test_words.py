@@ -18,7 +18,13 @@ from settings.load import ROOT
 
 RENAMED = ROOT / "docs/renamed.yaml"
 # Where old names belong.
-EXEMPT = ("docs/glossary.md", "docs/renamed.yaml", "CHANGELOG.md", "tests/docs_gen/test_words.py")
+EXEMPT = (
+    "docs/glossary.md",
+    "docs/renamed.yaml",
+    "CHANGELOG.md",
+    "tests/docs_gen/test_words.py",
+    "settings/moved.py",  # tells a user where a key went
+)
 # Made by programs of others, or without any name of ours in it: large, and slow to search.
 FOREIGN = ("package-lock.json", "requirements/", "tests/synth/snapshots/", "bench/recorded/")
 Row = dict[str, Any]
@@ -31,6 +37,16 @@ def _module(old: str) -> str:
         rf"(?<![\w.]){re.escape(old)}(?![\w])|(?<![\w/]){re.escape(path)}(?:\.py|/)"
         rf"|from {re.escape(package)} import (?:\w+, )*{name}\b(?!\s*as)"
     )
+
+
+def _setting(old: str) -> str:
+    """The whole key; its last part alone only when nothing bears that name now."""
+    if "." not in old:  # a construct may have the same name
+        return rf"^[\s-]*{old}:|`{old}`|\.{old}\b"
+    last = old.rpartition(".")[2]
+    now = {row["new"].rpartition(".")[2] for row in rows()}
+    name = old if last in now else last
+    return rf"(?<![\w.-]){re.escape(name)}(?![\w(-])"
 
 
 # Of each kind: how an old name looks where it is used. `{old}` is the escaped name.
@@ -66,7 +82,7 @@ PATTERNS: dict[str, str | Callable[[str], str]] = {
     "nft_set": r'"c4_edge", "{old}"|^\s*set {old} \{{|@{old}\b(?= |$)',
     "nft_counter": r"\bcounter (?:name )?{old}\b(?= (?:drop|\{{))",
     "module": _module,
-    "setting": lambda old: rf"(?<![\w.-]){re.escape(old.rpartition('.')[2])}(?![\w(-])",
+    "setting": _setting,
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from settings.load import load
-from settings.models import Sip
+from settings.sip import Overload
 from testbed.sip.plane import Cluster, cluster, with_sip
 from tests.kamailio.test_edge import fetch
 from tests.kamailio.test_overload import load_on, shared
@@ -30,12 +30,11 @@ UNLIMITED = 100_000
 @contextmanager
 def unlimited(image_root: tuple[Path, ...], memory_mb: int) -> Iterator[Cluster]:
     """A plane that nothing but its own shortness keeps from taking calls."""
-    default = Sip.model_fields["overload_ms"].default
+    default = Overload.model_fields["queue_wait_ms"].default
     changed = with_sip(
         load("demo"),
-        max_new_calls_per_s=UNLIMITED,
-        known_packets_per_s=1_000_000,
-        overload_ms=default,
+        overload={"new_calls_per_s": UNLIMITED, "queue_wait_ms": default},
+        edge={"trusted_packets_per_s": 1_000_000},
     )
     with cluster(image_root, changed, memory_mb=memory_mb) as made:
         load_on(made, 5, 1)  # its source is known from now on

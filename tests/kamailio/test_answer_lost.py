@@ -28,7 +28,9 @@ TRANSACTION_S = 12  # until nothing of its transaction is left
 def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
     deployment = load("demo")
     (tenant,) = deployment.tenants
-    sip = tenant.sip.model_copy(update={"ringing_timeout_s": RINGING_S})
+    sip = tenant.sip.model_copy(
+        update={"timers": tenant.sip.timers.model_copy(update={"ringing_timeout_s": RINGING_S})}
+    )
     tenant = tenant.model_copy(update={"sip": sip})
     with cluster(image_root, deployment.model_copy(update={"tenants": [tenant]})) as made:
         yield made

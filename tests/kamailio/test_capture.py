@@ -86,7 +86,7 @@ class Homer:
 
 @pytest.fixture(scope="module")
 def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
-    deployment = with_sip(load("demo"), homer=f"{HOMER[0]}:{HOMER[1]}")
+    deployment = with_sip(load("demo"), capture={"homer": f"{HOMER[0]}:{HOMER[1]}"})
     with cluster(image_root, deployment) as made:
         yield made
 

@@ -14,7 +14,7 @@ from common.topology import Tier
 from rendering.files import File
 from rendering.kamailio_files import kamailio_files
 from settings import load
-from settings.models import DispatchAlgorithm
+from settings.sip import DispatchAlgorithm
 from testbed.sip.node import Node
 from testbed.sip.plane import with_sip
 
@@ -76,7 +76,9 @@ def test_kamailio_accepts_what_is_off_by_default(
     image_root: tuple[Path, ...], tmp_path: Path, tier: Tier
 ) -> None:
     authority = pki.new_authority("carriers").certificate
-    deployment = with_sip(load("demo"), homer="10.50.0.9:9060", tls_authorities=authority)
+    deployment = with_sip(
+        load("demo"), capture={"homer": "10.50.0.9:9060"}, tls={"authorities": authority}
+    )
     files = kamailio_files(deployment, deployment.tenants[0], tier)
     assert check(image_root, tmp_path, files) == (0, "")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from settings.limits import Limits
 from settings.load import load
-from settings.models import Limits
 from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster
 from testbed.sip.router_confd_stub import answer, limited
 from tests.kamailio.test_calls import SBC1, SBC2, established

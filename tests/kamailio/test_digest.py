@@ -129,8 +129,8 @@ def test_account_is_locked_for_strangers_only(plane: Cluster) -> None:
     assert log_in(call, challenged(call), "secret").status == 200
     call.ack()
     call.bye()
-    limit, guesses = plane.tenant.sip.account_login_failures, 0
-    each = plane.tenant.sip.login_failures - 2
+    limit, guesses = plane.tenant.sip.edge.account_login_failures_per_min, 0
+    each = plane.tenant.sip.edge.login_failures_per_min - 2
     refused = 0
     for n in range(limit // each + 2):
         guesser = plane.ua(f"198.51.100.{150 + n}")

@@ -11,7 +11,7 @@ import pytest
 
 from common import ports
 from settings import load
-from settings.models import DispatchAlgorithm
+from settings.sip import DispatchAlgorithm
 from testbed.sip.agent import Agent, Call
 from testbed.sip.node import Node
 from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
@@ -23,7 +23,9 @@ pytestmark = pytest.mark.sip
 @pytest.fixture(scope="module")
 def plane(image_root: tuple[Path, ...], request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A plane whose SBCs choose by the parameter."""
-    deployment = with_sip(load("demo"), dispatch=request.param, stranger_calls=1000)
+    deployment = with_sip(
+        load("demo"), dispatch=request.param, edge={"untrusted_calls_per_10s": 1000}
+    )
     with cluster(image_root, deployment) as made:
         yield made
 

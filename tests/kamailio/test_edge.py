@@ -117,7 +117,7 @@ def test_scanner_is_banned_on_every_sbc(plane: Cluster, attacker: Agent, agent_n
 def test_flood_is_banned_and_others_are_served(
     plane: Cluster, attacker: Agent, caller: Agent, callee: Agent
 ) -> None:
-    limit = plane.tenant.sip.flood_requests
+    limit = plane.tenant.sip.edge.flood_requests
     for _ in range(limit + 50):
         attacker.send(raw(attacker, "OPTIONS"), SBC1)
     wait_until(lambda: ATTACKER in plane.nodes["sbc2"].rpc("htable.dump", "ban"), 2, "ban at sbc2")
@@ -188,7 +188,7 @@ def test_internal_ports_are_not_served_to_the_internet_side(
 def test_strangers_may_try_few_calls(plane: Cluster, attacker: Agent) -> None:
     for stub in plane.confds:
         stub.answer = {"auth": {"success": False}, "rtjson": {"success": False}}
-    limit = plane.tenant.sip.stranger_calls
+    limit = plane.tenant.sip.edge.untrusted_calls_per_10s
     texts = [raw(attacker, "INVITE") for _ in range(limit + 20)]
     statuses = ask(attacker, *texts, seconds=1.5)
     assert len([s for s in statuses if s == 407]) >= limit
@@ -198,7 +198,7 @@ def test_strangers_may_try_few_calls(plane: Cluster, attacker: Agent) -> None:
 def test_callers_of_accepted_calls_are_no_strangers(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
-    for _ in range(plane.tenant.sip.stranger_calls + 10):
+    for _ in range(plane.tenant.sip.edge.untrusted_calls_per_10s + 10):
         call, _ = established(caller, callee)
         assert call.bye().status == 200
 
@@ -210,7 +210,7 @@ def test_guessing_passwords_is_banned(plane: Cluster, attacker: Agent, callee: A
         )
     call = attacker.call(SBC1)
     result = call.invite()
-    for guess in range(plane.tenant.sip.login_failures + 1):
+    for guess in range(plane.tenant.sip.edge.login_failures_per_min + 1):
         if result.message is None:
             break
         result = call.invite(extra=call.digest(result.message, "alice", f"guess{guess}"), timeout=1)
@@ -240,7 +240,7 @@ def test_replayed_credentials_are_refused(plane: Cluster, attacker: Agent, calle
 def test_more_calls_than_an_sbc_takes_get_503_at_once(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
-    limit = plane.tenant.sip.max_new_calls_per_s
+    limit = plane.tenant.sip.overload.new_calls_per_s
     now = int(time.time())
     for second in range(now, now + 4):  # whatever second the call falls into
         plane.nodes["sbc1"].rpc("htable.seti", "calls_of_second", f"s:{second}", str(limit))
@@ -255,8 +255,8 @@ def test_more_calls_than_an_sbc_takes_get_503_at_once(
 def test_one_source_does_not_get_all_calls_of_an_sbc(
     plane: Cluster, caller: Agent, attacker: Agent, callee: Agent
 ) -> None:
-    limit = plane.tenant.sip.calls_of_a_source_per_s
-    assert limit == plane.tenant.sip.max_new_calls_per_s // 2
+    limit = plane.tenant.sip.overload.source_share_per_s
+    assert limit == plane.tenant.sip.overload.new_calls_per_s // 2
     now = int(time.time())
     for second in range(now, now + 4):  # whatever second the call falls into
         key = f"s:{attacker.address[0]};{second}"

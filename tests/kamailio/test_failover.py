@@ -116,7 +116,7 @@ def test_call_is_not_lost_with_the_router_that_looks_its_way_up(
         result = call.invite(timeout=12)
         assert result.status == 200
         # A probe finds it dead: its interval, its timeout, and what the second router takes.
-        assert result.seconds < plane.tenant.sip.probe_interval_s + 1 + 1
+        assert result.seconds < plane.tenant.sip.timers.probe_interval_s + 1 + 1
         assert plane.nodes["sbc1"].logged("what it has begun for ") >= 1
         call.ack()
         if fault is signal.SIGSTOP:  # it comes back, late, to a call that another one has
@@ -223,7 +223,7 @@ def test_request_is_not_lost_with_the_router_that_took_it(
             result = asked.result()
         assert result.status == 200
         assert result.seconds > LIMIT_S, "the SBC had not heard its 100"
-        found_s = plane.tenant.sip.probe_interval_s + 4.0  # 2.5 s on an idle machine
+        found_s = plane.tenant.sip.timers.probe_interval_s + 4.0  # 2.5 s on an idle machine
         times = len({m.get("Via") for m in far.seen("BYE", call.call_id)})
         assert times == 1 or (times == 2 and delay_s > 1)
         assert times == 2 or sbc.logged(CONFIRMED) > over
@@ -393,7 +393,7 @@ def test_next_route_is_tried_when_the_router_died_with_the_first(
         plane.router_of(plane.nodes["sbc1"]).kill()
         result = placed.result()
     assert result.status == 200
-    once_s = plane.tenant.sip.callee_timeout_ms / 1000 if silent else callee.ring_s
+    once_s = plane.tenant.sip.timers.callee_timeout_ms / 1000 if silent else callee.ring_s
     assert result.seconds < 2 * once_s + 2 * LIMIT_S  # the first route is tried by both routers
     call.ack()
     other = second.calls[call.call_id]
@@ -524,7 +524,7 @@ def test_router_that_stays_unheard_leaves_relay_and_record_to_the_other(
     before = router.logged(TAKEN)
     with unheard(plane, "rtr1"):
         calls = answered_at_once(caller, 2)
-        own = plane.tenant.sip.callee_timeout_ms / 1000 + 1
+        own = plane.tenant.sip.timers.callee_timeout_ms / 1000 + 1
         wait_until(lambda: router.logged(TAKEN) > before, own + 3, "its end")
         time.sleep(0.5)
         assert all(len(relaying(plane, call.call_id)) == 1 for call in calls)

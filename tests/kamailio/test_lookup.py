@@ -52,7 +52,7 @@ def test_hanging_instance_delays_once_and_is_then_avoided(
     assert [status for status, _ in results] == [200] * 6
     slow = [seconds for _, seconds in results if seconds > 1]
     assert len(slow) <= len(plane.tier("rtr"))  # each router meets it once
-    assert all(s < plane.tenant.sip.lookup_timeout_ms / 1000 + 1 for s in slow)
+    assert all(s < plane.tenant.sip.timers.lookup_timeout_ms / 1000 + 1 for s in slow)
 
 
 def test_workers_rest_after_connections_that_ended_with_their_answer(

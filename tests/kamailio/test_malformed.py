@@ -64,7 +64,7 @@ def test_large_datagram(plane: Cluster, attacker: Agent, size: int) -> None:
 ])  # fmt: skip
 def test_too_many_headers(plane: Cluster, attacker: Agent, line: str) -> None:
     since = len(attacker.received)
-    send(attacker, request(attacker, "INVITE", *[line] * plane.tenant.sip.max_headers))
+    send(attacker, request(attacker, "INVITE", *[line] * plane.tenant.sip.edge.max_headers))
     assert [m.status for m in replies(attacker, since, 0.5)] in ([400], NO_ANSWER)
     assert asked(plane) == 0
 

@@ -140,12 +140,13 @@ def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
     authority = pki.new_authority("carriers of the matrix")
     deployment = with_sip(
         load("demo"),
-        tls_authorities=authority.certificate,
-        ringing_timeout_s=RINGING_S,
-        max_call_s=MAX_CALL_S,
-        connection_idle_s=30,  # a session refresh keeps a connection
-        stranger_idle_s=5,
-        stranger_calls=200,
+        tls={"authorities": authority.certificate},
+        timers={"ringing_timeout_s": RINGING_S, "max_call_s": MAX_CALL_S},
+        connections={
+            "idle_s": 30,  # a session refresh keeps a connection
+            "untrusted_idle_s": 5,
+        },
+        edge={"untrusted_calls_per_10s": 200},
     )
     with cluster(image_root, deployment, authority=authority) as made:
         for stub in made.confds:

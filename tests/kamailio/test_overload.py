@@ -34,7 +34,12 @@ SHORT = Talk(1, 2)
 @pytest.fixture(scope="module")
 def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
     changed = with_sip(
-        load("demo"), max_new_calls_per_s=100_000, max_lookups=MAX_LOOKUPS, overload_ms=OVERLOAD_MS
+        load("demo"),
+        overload={
+            "new_calls_per_s": 100_000,
+            "open_lookups": MAX_LOOKUPS,
+            "queue_wait_ms": OVERLOAD_MS,
+        },
     )
     with cluster(image_root, changed, memory_mb=256) as made:
         yield made

@@ -61,7 +61,7 @@ def nonce(challenge: Message | None) -> str:
 
 def test_listed_address_calls(plane: Cluster, callee: Agent) -> None:
     caller = plane.ua(CALLER)
-    for _ in range(plane.tenant.sip.stranger_calls + 5):
+    for _ in range(plane.tenant.sip.edge.untrusted_calls_per_10s + 5):
         call, _ = established(caller, callee)
         assert call.bye().status == 200
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.sip
 @pytest.fixture(scope="module")
 def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
     authority = pki.new_authority("registrars")
-    deployment = with_sip(load("demo"), tls_authorities=authority.certificate)
+    deployment = with_sip(load("demo"), tls={"authorities": authority.certificate})
     with cluster(image_root, deployment, authority=authority) as made:
         yield made
 

@@ -48,10 +48,9 @@ def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
     authority = pki.new_authority("carriers of the tests")
     deployment = with_sip(
         load("demo"),
-        tls_authorities=authority.certificate,
-        ringing_timeout_s=RINGING_S,
-        connections_per_source=16,
-        stranger_idle_s=STRANGER_IDLE_S,
+        tls={"authorities": authority.certificate},
+        timers={"ringing_timeout_s": RINGING_S},
+        connections={"per_source": 16, "untrusted_idle_s": STRANGER_IDLE_S},
     )
     with cluster(image_root, deployment, authority=authority) as made:
         yield made
@@ -378,7 +377,7 @@ def test_far_end_without_a_trusted_certificate_gets_no_call(plane: Cluster) -> N
     call = caller.call(sbc("udp"))
     result = call.invite(timeout=12)
     assert result.status == 200
-    assert result.seconds < plane.tenant.sip.callee_timeout_ms / 1000 + 2
+    assert result.seconds < plane.tenant.sip.timers.callee_timeout_ms / 1000 + 2
     call.ack()
     assert call.bye().status == 200
     assert second.seen("INVITE", call.call_id)
@@ -401,7 +400,7 @@ def test_far_end_that_does_not_listen_is_passed_by(plane: Cluster, transport: st
 
 
 def test_one_source_cannot_take_all_connections(plane: Cluster) -> None:
-    limit = plane.tenant.sip.connections_per_source
+    limit = plane.tenant.sip.connections.per_source
     hoarder = "198.51.100.67"
     sockets = [plane.connection(hoarder, sbc("tcp")) for _ in range(limit + 8)]
     try:
@@ -419,7 +418,7 @@ def test_busy_connection_is_no_flood_of_packets(plane: Cluster) -> None:
     address, nft = "198.51.100.70", ["ip", "netns", "exec", plane.nodes["sbc1"].namespace, "nft"]
     sock = plane.connection(address, sbc("tcp"))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    padding = b"X-Padding: " + b"x" * 8 * plane.tenant.sip.stranger_packets_per_s
+    padding = b"X-Padding: " + b"x" * 8 * plane.tenant.sip.edge.untrusted_packets_per_s
     for octet in OPTIONS.replace(b"CSeq", padding + b"\r\nCSeq"):
         sock.send(bytes([octet]))
     assert sock.recv(4096).startswith(b"SIP/2.0 200")

@@ -12,7 +12,7 @@ from rendering.contexts import KamailioContext
 from rendering.kamailio_files import LISTS, configuration
 from rendering.templates import ROOT
 from settings import Deployment
-from settings.models import DispatchAlgorithm
+from settings.sip import DispatchAlgorithm
 
 _TABLE = re.compile(r"\bsht(?:inc|dec|ex|cv)?\((\w+)=>")
 _ITERATED = re.compile(r'sht_iterator_start\("\w+", "(\w+)"')

@@ -10,7 +10,8 @@ from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from rendering.user_data import UserData
 from settings import Deployment
-from settings.models import DispatchAlgorithm, Limits
+from settings.limits import Limits
+from settings.sip import Capture, DispatchAlgorithm, Tls
 
 
 def test_every_file_of_every_role_is_as_recorded(
@@ -26,9 +27,9 @@ def test_every_option_of_kamailio_is_as_recorded(
     """The same with what is off by default."""
     tenant = deployment.tenants[0]
     options = {
-        "homer": "10.50.0.9:9060",
-        "tls_verify": False,
         "dispatch": DispatchAlgorithm.CALL_LOAD,
+        "tls": Tls(verify=False),
+        "capture": Capture(homer="10.50.0.9:9060"),
     }
     limits = Limits(tenant_calls=500, tenant_calls_per_s=50, trunk_calls=100, pbx_calls_per_s=9)
     sip = tenant.sip.model_copy(update=options)

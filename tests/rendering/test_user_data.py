@@ -19,7 +19,7 @@ from rendering import instance_files, mime, user_data
 from rendering.files import File
 from rendering.user_data import TerraformInterpolation, UserData, UserDataTooLarge
 from settings import Deployment
-from settings.models import DispatchAlgorithm
+from settings.sip import Capture, DispatchAlgorithm, Tls
 
 # Words that only a value of a secret would follow; names and paths of secrets are no secrets.
 _SECRET = re.compile(
@@ -51,9 +51,9 @@ def test_options_leave_room_within_the_limit(deployment: Deployment) -> None:
     tenant = deployment.tenants[0]
     authorities = "".join(pki.new_authority(name).certificate for name in ("one", "two"))
     options = {
-        "homer": "203.0.113.250:9060",
         "dispatch": DispatchAlgorithm.CALL_LOAD,
-        "tls_authorities": authorities,
+        "tls": Tls(authorities=authorities),
+        "capture": Capture(homer="203.0.113.250:9060"),
     }
     largest = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
     for tier in Tier:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
-from settings import SettingsError, load
+from settings import Deployment, SettingsError, Tenant, load
 from settings.load import ROOT, deployment_path, parse
+from settings.moved import MOVED, moved_to
 
 GOOD = """\
 deployment: demo
@@ -80,15 +86,15 @@ RULES = {
     ),
     "no alarm topic": (f"{GOOD}alarm_topic: on-call\n", ["alarm_topic", "'on-call'", "arn:aws"]),
     "bad name of the SBCs": (
-        with_tenant("{name: acme, sip_name: {name: Sip_1, zone_id: Z1}}"),
-        ["tenants.0.sip_name.name", "'Sip_1'"],
+        with_tenant("{name: acme, dns: {name: Sip_1, zone_id: Z1}}"),
+        ["tenants.0.dns.name", "'Sip_1'"],
     ),
     "two tenants, one name of the SBCs": (
         with_tenant(
-            "{name: acme, sip_name: {name: sip.example.com, zone_id: Z1}}, "
-            "{name: globex, sip_name: {name: sip.example.com, zone_id: Z1}}"
+            "{name: acme, dns: {name: sip.example.com, zone_id: Z1}}, "
+            "{name: globex, dns: {name: sip.example.com, zone_id: Z1}}"
         ),
-        ["sip_name.name", "'sip.example.com'", "more than once"],
+        ["dns.name", "'sip.example.com'", "more than once"],
     ),
     "bad tenant name": (with_tenant("{name: Acme Corp}"), ["tenants.0.name", "'Acme Corp'", "a-z"]),
     "too long a tenant name": (
@@ -120,27 +126,57 @@ RULES = {
         ["tenants.0.sip.dispatch", "'random'", "round-robin"],
     ),
     "routers that wait longer for media than one waits for them": (
-        with_tenant("{name: acme, sip: {media_timeout_ms: 600}}"),
-        ["tenants.0.sip.media_timeout_ms", "600", "less than router_timeout_ms 500"],
+        with_tenant("{name: acme, sip: {timers: {rtpengine_timeout_ms: 600}}}"),
+        ["tenants.0.sip.timers.rtpengine_timeout_ms", "600", "less than router_timeout_ms 500"],
+    ),
+    "sources that are forgotten during a call": (
+        with_tenant("{name: acme, sip: {timers: {max_call_s: 604800}}}"),
+        ["tenants.0.sip.edge.trusted_s", "86400", "longer than timers.max_call_s 604800"],
+    ),
+    "one untrusted source that may send more than all": (
+        with_tenant("{name: acme, sip: {edge: {untrusted_packets_per_s: 2000}}}"),
+        [
+            "tenants.0.sip.edge.untrusted_packets_per_s",
+            "2000",
+            "not exceed all_untrusted_packets_per_s 1000",
+        ],
+    ),
+    "one address with more connections than an SBC": (
+        with_tenant("{name: acme, sip: {connections: {max: 32}}}"),
+        ["tenants.0.sip.connections.per_source", "64", "not exceed max 32"],
+    ),
+    "untrusted connections that idle longer than trusted ones": (
+        with_tenant("{name: acme, sip: {connections: {untrusted_idle_s: 60, idle_s: 40}}}"),
+        ["tenants.0.sip.connections.untrusted_idle_s", "60", "not exceed idle_s 40"],
+    ),
+    "one address with more new calls than an SBC": (
+        with_tenant(
+            "{name: acme, sip: {overload: {new_calls_per_s: 50, new_calls_per_source_per_s: 60}}}"
+        ),
+        [
+            "tenants.0.sip.overload.new_calls_per_source_per_s",
+            "60",
+            "not exceed new_calls_per_s 50",
+        ],
     ),
     "capture server by name": (
-        with_tenant("{name: acme, sip: {homer: 'homer.example.com:9060'}}"),
-        ["tenants.0.sip.homer", "'homer.example.com:9060'", "IPv4 address"],
+        with_tenant("{name: acme, sip: {capture: {homer: 'homer.example.com:9060'}}}"),
+        ["tenants.0.sip.capture.homer", "'homer.example.com:9060'", "IPv4 address"],
     ),
     "capture server without port": (
-        with_tenant("{name: acme, sip: {homer: 10.9.0.4:0}}"),
-        ["tenants.0.sip.homer", "'10.9.0.4:0'", "1 to 65535"],
+        with_tenant("{name: acme, sip: {capture: {homer: 10.9.0.4:0}}}"),
+        ["tenants.0.sip.capture.homer", "'10.9.0.4:0'", "1 to 65535"],
     ),
     "authorities that are no certificates": (
-        with_tenant("{name: acme, sip: {tls_authorities: /etc/ssl/ca.pem}}"),
-        ["tenants.0.sip.tls_authorities", "PEM", "BEGIN CERTIFICATE"],
+        with_tenant("{name: acme, sip: {tls: {authorities: /etc/ssl/ca.pem}}}"),
+        ["tenants.0.sip.tls.authorities", "PEM", "BEGIN CERTIFICATE"],
     ),
     "damaged authority": (
         with_tenant(
-            '{name: acme, sip: {tls_authorities: "-----BEGIN CERTIFICATE-----\\nMII\\n'
-            '-----END CERTIFICATE-----"}}'
+            '{name: acme, sip: {tls: {authorities: "-----BEGIN CERTIFICATE-----\\nMII\\n'
+            '-----END CERTIFICATE-----"}}}'
         ),
-        ["tenants.0.sip.tls_authorities", "certificate 1", "X.509"],
+        ["tenants.0.sip.tls.authorities", "certificate 1", "X.509"],
     ),
     "segment outside the VPC": (
         with_network(f"{{segments: {segments(data='10.50.0.0/22')}}}"),
@@ -227,6 +263,60 @@ tenants:
         assert field in found
 
 
+def test_old_keys_are_told_where_they_went_all_at_once() -> None:
+    sip = {old.removeprefix("sip."): 1 for old in MOVED if old.startswith("sip.")}
+    others = {old: 1 for old in MOVED if "." not in old}
+    assert len(sip) + len(others) == len(MOVED)
+    tenants = [{"name": "acme"}, {"name": "globex", "sip": sip, **others}]
+    found = problems(GOOD.replace("[{name: acme}]", json.dumps(tenants)))
+    assert sorted(found) == sorted(
+        f"tenants.1.{old}: moved to {new}; see docs/settings.md" for old, new in MOVED.items()
+    )
+
+
+def test_only_keys_of_a_tenant_have_moved() -> None:
+    old, new = list(MOVED.items())[-1]
+    assert moved_to(("tenants", 0, *old.split("."))) == new
+    assert moved_to(tuple(old.split("."))) is None
+    assert moved_to(("tenants", 0, "colour")) is None
+
+
+@pytest.mark.parametrize("new", MOVED.values())
+def test_new_places_exist(new: str) -> None:
+    model: type[BaseModel] = Tenant
+    *sections, key = new.split(".")
+    for name in sections:
+        inner = model.model_fields[name].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
+        model = inner
+    assert key in model.model_fields
+
+
+def keys_of(annotation: object) -> Iterator[str]:
+    """Every key at and below a model, or a list or union with models."""
+    for argument in get_args(annotation):
+        yield from keys_of(argument)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, info in annotation.model_fields.items():
+            yield name
+            yield from keys_of(info.annotation)
+
+
+def test_no_two_settings_differ_by_one_letter() -> None:
+    keys = sorted(set(keys_of(Deployment)))
+    assert {"trusted_s", "untrusted_packets_per_s", "zone_id"} <= set(keys)
+
+    def shortened(key: str) -> set[str]:
+        return {key[:i] + key[i + 1 :] for i in range(len(key))}
+
+    for a, b in itertools.combinations(keys, 2):
+        one_more = a in shortened(b) or b in shortened(a)
+        another = len(a) == len(b) and sum(x != y for x, y in zip(a, b, strict=True)) == 1
+        assert not one_more, (a, b)
+        assert not another, (a, b)
+
+
 @pytest.mark.parametrize("name", ["demo", "production.example"])
 def test_files_of_the_repository_are_right(name: str) -> None:
     assert load(name).tenants
@@ -261,13 +351,16 @@ def run_main(deployment: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_main_ends_with_status_2_and_no_traceback(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
-    file.write_text(GOOD + "colour: blue\nconsul: {servers: 4}\n")
+    old, new = list(MOVED.items())[-1]
+    tenant = with_tenant(f"{{name: acme, {old.replace('.', ': {')}: 5}}}}")
+    file.write_text(tenant + "colour: blue\nconsul: {servers: 4}\n")
     done = run_main(str(file), tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert str(file) in done.stderr
     assert "colour" in done.stderr
     assert "consul.servers" in done.stderr
+    assert f"tenants.0.{old}: moved to {new}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "cdktf.out").exists()
 

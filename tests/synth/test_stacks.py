@@ -14,7 +14,8 @@ from common import ports
 from image import payload
 from settings import Deployment, load
 from settings.load import ROOT
-from settings.models import S3State, Tenant
+from settings.state import S3State
+from settings.tenant import Tenant
 from testbed.synthesized import Synthesized, synthesize
 
 

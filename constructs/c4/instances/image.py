@@ -5,7 +5,7 @@ from __future__ import annotations
 from cdktf_cdktf_provider_aws.data_aws_ami import DataAwsAmi, DataAwsAmiFilter
 from constructs import Construct
 
-from settings.models import Image
+from settings.image import Image
 
 
 class MachineImage(Construct):

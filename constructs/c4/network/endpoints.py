@@ -10,7 +10,7 @@ from constructs import Construct
 
 from c4 import ports
 from c4.instances.security_group import SecurityGroup
-from settings.models import InterfaceEndpoint
+from settings.network import InterfaceEndpoint
 
 
 class Endpoints(Construct):
