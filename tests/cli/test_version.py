@@ -12,9 +12,9 @@ from cli import app, interrupt
 from cli.version import project_version
 from settings.load import ROOT
 
-# The versions of other people's packages, and the history of ours.
+# The versions of other packages, and the history of ours: changes and old names.
 ELSEWHERE = re.compile(
-    r"\.lock$|\.sum$|go\.mod$|^package-lock\.json$|^requirements/|^CHANGELOG\.md$"
+    r"\.lock$|\.sum$|go\.mod$|^package-lock\.json$|^requirements/|^CHANGELOG\.md$|^docs/(glossary\.md|renamed\.yaml)$"
 )
 
 
