@@ -16,7 +16,7 @@ from c4.instances.image import MachineImage
 from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.policy import Statement
 from c4.secret import Secret
-from c4.sip_name import SipName
+from c4.sip_dns import SipName
 from c4.stack import DeploymentStack
 from c4.tier import TierGroup
 from common.names import SBC_TLS, resource_name, secret_name
