@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from c4 import lazy
+from c4 import lazy_provider
+from c4.lazy_provider import environment
 
-lazy.install()  # before anything imports cdktf
+environment.prepare()
+lazy_provider.install()  # before anything imports cdktf
 
 from cdktf import App  # noqa: E402
 

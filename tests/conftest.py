@@ -7,10 +7,12 @@ import shutil
 
 import pytest
 
-from c4 import lazy
+from c4 import lazy_provider
+from c4.lazy_provider import environment
 from image import layers
 
-lazy.install()  # before any test imports cdktf
+environment.prepare()
+lazy_provider.install()  # before any test imports cdktf
 
 PROGRAMS = {"sip": "sipp", "e2e": "sipp"}
 NEED_ROOT = {"lab", "e2e"}

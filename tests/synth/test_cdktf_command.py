@@ -39,7 +39,7 @@ def cdktf(
 
 
 def test_the_installed_command_is_ours_and_tells_the_version_of_the_cli(command: Path) -> None:
-    assert command.resolve() == ROOT / "scripts/cdktf.cjs"
+    assert command.resolve() == ROOT / "constructs/c4/lazy_provider/cdktf_command.cjs"
     assert cdktf(command, "--version") == cdktf(SHIPPED, "--version")
 
 

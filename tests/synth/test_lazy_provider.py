@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from c4 import lazy
+from c4 import lazy_provider
 from settings.load import ROOT
 
 EAGER = """\
 import sys
 sys.dont_write_bytecode = False  # or each run compiles 2212 modules
-from c4 import lazy
-lazy.install = lambda: None
+from c4 import lazy_provider
+lazy_provider.install = lambda: None
 import main
 sys.exit(main.main())
 """
@@ -89,26 +89,26 @@ def test_synth_of_the_demo_is_quick(tmp_path: Path) -> None:
 
 
 def test_only_used_services_are_imported() -> None:
-    services = [name for name in sys.modules if name.startswith(f"{lazy.PROVIDER}.")]
+    services = [name for name in sys.modules if name.startswith(f"{lazy_provider.PROVIDER}.")]
     assert 0 < len(services) < 150
 
 
 def test_install_is_idempotent() -> None:
-    package = sys.modules[lazy.PROVIDER]
-    lazy.install()
-    assert sys.modules[lazy.PROVIDER] is package
-    assert os.environ["NODE_OPTIONS"].count(str(lazy.NODE_HOOK)) == 1
+    package = sys.modules[lazy_provider.PROVIDER]
+    lazy_provider.install()
+    assert sys.modules[lazy_provider.PROVIDER] is package
+    assert os.environ["NODE_OPTIONS"].count(str(lazy_provider.NODE_HOOK)) == 1
 
 
 def test_services_are_attributes_and_unknown_ones_are_errors() -> None:
-    package = sys.modules[lazy.PROVIDER]
+    package = sys.modules[lazy_provider.PROVIDER]
     assert package.sns_topic.SnsTopic
     with pytest.raises(AttributeError, match="no service 'sns_topicc'"):
         _ = package.sns_topicc
 
 
 def test_too_late_an_install_says_so() -> None:
-    code = "import cdktf; from c4 import lazy; lazy.install()"
+    code = "import cdktf; from c4 import lazy_provider; lazy_provider.install()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "constructs")}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60

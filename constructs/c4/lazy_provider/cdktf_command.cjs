@@ -7,7 +7,7 @@
 const Module = require('module');
 const v8 = require('v8');
 
-require('../constructs/c4/lazy/kernel.cjs'); // before the next hook: it is the same library
+require('./kernel_hook.cjs'); // before the next hook: it is the same library
 
 const COMMAND = 'cdktf-cli/bundle/bin/cdktf.js';
 const BUNDLE = /[\\/]cdktf-cli[\\/]bundle[\\/]/;

@@ -4,8 +4,10 @@ The provider's generated index, in Python and again in Node, is nothing but a li
 `install()` replaces both lists by imports on first use: about 1 s of CPU instead of 16 s. The
 package itself stays untouched, so type checkers see the real one.
 
-Call it before anything imports `cdktf`, which starts Node. `tests/synth/test_lazy_provider.py`
-proves that the output is the same byte for byte.
+Call it before anything imports `cdktf`, which starts Node. Everything that belongs to it is in
+this folder: `kernel_hook.cjs` for the Node process of jsii, `cdktf_command.cjs` for the cdktf
+command, and `environment` with what synthesis wants of the process besides.
+`tests/synth/test_lazy_provider.py` proves that the output is the same byte for byte.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from types import ModuleType
 from typing import Final
 
 PROVIDER: Final = "cdktf_cdktf_provider_aws"
-NODE_HOOK: Final = Path(__file__).with_name("kernel.cjs")
+NODE_HOOK: Final = Path(__file__).with_name("kernel_hook.cjs")
 
 
 def install() -> None:
@@ -31,7 +33,9 @@ def install() -> None:
     if isinstance(sys.modules.get(PROVIDER), _LazyPackage):
         return
     if PROVIDER in sys.modules or "cdktf" in sys.modules:
-        raise RuntimeError(f"c4.lazy.install() must run before cdktf or {PROVIDER} is imported")
+        raise RuntimeError(
+            f"c4.lazy_provider.install() must run before cdktf or {PROVIDER} is imported"
+        )
     spec = importlib.util.find_spec(PROVIDER)
     if spec is None:
         raise ModuleNotFoundError(f"{PROVIDER} is not installed; run `make setup`", name=PROVIDER)
@@ -43,12 +47,6 @@ def install() -> None:
     package.__path__ = list(spec.submodule_search_locations or ())
     sys.modules[PROVIDER] = package
     _preload_node_hook()
-    # Without bytecode every run would compile the services again: seconds, not milliseconds.
-    sys.dont_write_bytecode = False
-    # Node parses them at each start, and jsii's talks to nobody.
-    os.environ.pop("NODE_EXTRA_CA_CERTS", None)
-    # jsii's banner about Node 20 would drown every message of ours; package.json says what we need.
-    os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
 
 
 class _LazyPackage(ModuleType):
