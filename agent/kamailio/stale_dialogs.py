@@ -1,8 +1,9 @@
 """Forget the dialogs of calls that ended on a peer that died before it told the others to.
 
 Some time after the end of a call (`end_timeout` at most) its node has its peers drop their copies.
-They keep those of a node that did not live so long, ended, for ever: Kamailio 6.0.1 clears away
-only what has a time of its own end, which copies have not.
+When that node has died before, they keep the ended copies for ever.
+WORKAROUND(kamailio-6.0.1, no upstream issue known): the dialog module clears away only ended
+dialogs that have a time of their end, and copies have none.
 """
 
 from __future__ import annotations

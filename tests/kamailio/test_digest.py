@@ -78,7 +78,7 @@ def test_nonces_that_are_not_fresh_are_challenged_again(plane: Cluster) -> None:
     assert used
     assert log_in(call, first, "guess").status == 407  # the nonce is gone, the password was wrong
     for nonce in (used[1], "invented", used[1][:-1] + "x", "c4-1-2", "") * 3:
-        forgive_strangers(plane)
+        forgive_untrusted(plane)
         again = call_of(attacker)
         challenge = challenged(again)
         if not nonce:
@@ -117,12 +117,12 @@ def test_login_whose_router_is_not_heard_is_asked_again_and_calls_once(plane: Cl
     plane.settle()
 
 
-def forgive_strangers(plane: Cluster) -> None:
+def forgive_untrusted(plane: Cluster) -> None:
     for sbc in plane.tier("sbc"):
         sbc.rpc("htable.flush", "untrusted_calls")
 
 
-def test_account_is_locked_for_strangers_only(plane: Cluster) -> None:
+def test_account_is_locked_for_untrusted_sources_only(plane: Cluster) -> None:
     """Guesses from many addresses, each below its own limit, on both SBCs."""
     owner = plane.ua(CALLER)
     call = call_of(owner)

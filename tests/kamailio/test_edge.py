@@ -185,7 +185,7 @@ def test_internal_ports_are_not_served_to_the_internet_side(
     assert not victim.received
 
 
-def test_strangers_may_try_few_calls(plane: Cluster, attacker: Agent) -> None:
+def test_untrusted_sources_may_try_few_calls(plane: Cluster, attacker: Agent) -> None:
     for stub in plane.confds:
         stub.answer = {"auth": {"success": False}, "rtjson": {"success": False}}
     limit = plane.tenant.sip.edge.untrusted_calls_per_10s
@@ -195,7 +195,7 @@ def test_strangers_may_try_few_calls(plane: Cluster, attacker: Agent) -> None:
     assert sum(len(stub.requests) for stub in plane.confds) == limit
 
 
-def test_callers_of_accepted_calls_are_no_strangers(
+def test_callers_of_accepted_calls_are_trusted(
     plane: Cluster, caller: Agent, callee: Agent
 ) -> None:
     for _ in range(plane.tenant.sip.edge.untrusted_calls_per_10s + 10):

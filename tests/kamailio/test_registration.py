@@ -308,19 +308,19 @@ def test_carrier_calls_the_registered_contact(
 
 def test_nobody_else_registers_through_an_sbc(plane: Cluster, registrar: Registrar) -> None:
     """The internal socket knows its routers; from outside REGISTER is no method at all."""
-    stranger: Agent = plane.ua("198.51.100.66")
+    untrusted: Agent = plane.ua("198.51.100.66")
     text = "\r\n".join([
         "REGISTER sip:carrier.example SIP/2.0",
         "Via: SIP/2.0/UDP 198.51.100.66:5060;branch=z9hG4bK1;rport",
         "From: <sip:user@carrier.example>;tag=1", "To: <sip:user@carrier.example>",
-        "Call-ID: stranger", "CSeq: 1 REGISTER", "Max-Forwards: 70",
+        "Call-ID: untrusted", "CSeq: 1 REGISTER", "Max-Forwards: 70",
         f"Contact: <sip:7@198.51.100.66;registrar={REGISTRAR}:5060>", "Content-Length: 0", "", "",
     ])  # fmt: skip
     for port in (5060, 5070):
-        stranger.send(text, (SBC1[0], port))
+        untrusted.send(text, (SBC1[0], port))
     time.sleep(0.5)
     assert not registrar.registers
-    assert {m.status for m in stranger.received} == {405}
+    assert {m.status for m in untrusted.received} == {405}
 
 
 def test_initial_table_is_that_of_router_confd() -> None:

@@ -173,7 +173,7 @@ def test_requests_within_a_dialog_stay_in_it(
 
 @pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "CANCEL", "ACK", "BYE", "MESSAGE"])
 @pytest.mark.parametrize("way", ["route", "own-route", "uri"])
-def test_requests_of_a_stranger_are_not_relayed(
+def test_requests_of_an_untrusted_source_are_not_relayed(
     plane: Cluster, attacker: Agent, victim: Agent, method: str, way: str
 ) -> None:
     for stub in plane.confds:
@@ -248,7 +248,7 @@ def test_route_set_of_a_carrier_is_followed(plane: Cluster, caller: Agent, calle
 
 @pytest.mark.parametrize("sbc", [SBC1, SBC2], ids=["same-sbc", "other-sbc"])
 @pytest.mark.parametrize("method", ["BYE", "INFO", "INVITE", "REFER"])
-def test_stranger_who_knows_the_tags_is_not_heard(
+def test_untrusted_source_that_knows_the_tags_is_not_heard(
     plane: Cluster, caller: Agent, callee: Agent, attacker: Agent, sbc: tuple[str, int], method: str
 ) -> None:
     call, other = established(caller, callee)
@@ -277,7 +277,7 @@ def test_guessed_tags_are_not_enough(
 
 
 @pytest.mark.parametrize("sbc", [SBC1, SBC2], ids=["same-sbc", "other-sbc"])
-def test_stranger_does_not_cancel_or_answer_a_ringing_call(
+def test_untrusted_source_does_not_cancel_or_answer_a_ringing_call(
     plane: Cluster, caller: Agent, callee: Agent, attacker: Agent, sbc: tuple[str, int]
 ) -> None:
     """It knows Call-ID and CSeq, and forges CANCEL and replies from its own address."""

@@ -16,7 +16,7 @@ from tests.kamailio.test_calls import SBC1, SBC2, established
 from tests.kamailio.test_edge import ask, fetch, raw
 
 pytestmark = pytest.mark.sip
-STRANGER = "198.51.100.66"
+UNTRUSTED = "198.51.100.66"
 HEAD = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
 TABLES = (
     "ban", "untrusted_requests", "trusted_sources", "login_failures", "untrusted_calls",
@@ -44,8 +44,8 @@ def _list(plane: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture
-def stranger(plane: Cluster) -> Agent:
-    return plane.ua(STRANGER)
+def untrusted(plane: Cluster) -> Agent:
+    return plane.ua(UNTRUSTED)
 
 
 def asked(plane: Cluster) -> int:
@@ -67,35 +67,35 @@ def test_listed_address_calls(plane: Cluster, callee: Agent) -> None:
 
 
 def test_unlisted_address_without_credentials_gets_no_further(
-    plane: Cluster, callee: Agent, stranger: Agent
+    plane: Cluster, callee: Agent, untrusted: Agent
 ) -> None:
     sbc = plane.nodes["sbc1"]
     for _ in range(5):
-        result = stranger.call(SBC1).invite()
+        result = untrusted.call(SBC1).invite()
         assert result.status == 407
         assert nonce(result.message).startswith("c4-")
         assert result.message is not None
         assert "stale" not in result.message.get("Proxy-Authenticate")
     assert asked(plane) == 0
     assert not callee.received
-    assert all(STRANGER not in node.rpc("dlg.list") for node in (sbc, *plane.tier("rtr")))
+    assert all(UNTRUSTED not in node.rpc("dlg.list") for node in (sbc, *plane.tier("rtr")))
     assert 'kamailio_c4_refused{reason="unauthenticated"} 5 ' in fetch(plane, "sbc1", "/metrics")
 
 
 def pbx(plane: Cluster) -> None:
     """router-confd knows a PBX by its user name only."""
-    ha1 = hashlib.md5(f"alice:{STRANGER}:secret".encode(), usedforsecurity=False).hexdigest()
+    ha1 = hashlib.md5(f"alice:{UNTRUSTED}:secret".encode(), usedforsecurity=False).hexdigest()
     for stub in plane.confds:
         stub.answer = answer(
-            f"sip:{CALLEE}:5060", username="alice", domain=STRANGER, password_ha1=ha1
+            f"sip:{CALLEE}:5060", username="alice", domain=UNTRUSTED, password_ha1=ha1
         )
 
 
 def test_unlisted_pbx_calls_with_its_password(
-    plane: Cluster, callee: Agent, stranger: Agent
+    plane: Cluster, callee: Agent, untrusted: Agent
 ) -> None:
     pbx(plane)
-    call = stranger.call(SBC1)
+    call = untrusted.call(SBC1)
     first = call.invite().message
     assert first is not None
     second = call.invite(extra=call.digest(first, "alice", "secret")).message
@@ -107,16 +107,16 @@ def test_unlisted_pbx_calls_with_its_password(
     assert call.invite(extra=call.digest(second, "alice", "secret")).status == 200
     call.ack()
     assert call.bye().status == 200
-    again = stranger.call(SBC1).invite().message
+    again = untrusted.call(SBC1).invite().message
     assert again is not None
     assert again.status == 407
     assert not nonce(again).startswith("c4-"), "it is known now: the router asks it at once"
     assert not plane.nodes["sbc1"].rpc("htable.dump", "login_failures"), "no failure was counted"
 
 
-def test_wrong_password_is_refused(plane: Cluster, callee: Agent, stranger: Agent) -> None:
+def test_wrong_password_is_refused(plane: Cluster, callee: Agent, untrusted: Agent) -> None:
     pbx(plane)
-    call = stranger.call(SBC1)
+    call = untrusted.call(SBC1)
     message = call.invite().message
     for _ in range(2):
         assert message is not None
@@ -126,17 +126,17 @@ def test_wrong_password_is_refused(plane: Cluster, callee: Agent, stranger: Agen
     assert not callee.received
 
 
-def test_cookie_is_good_for_its_address_only(
-    plane: Cluster, callee: Agent, stranger: Agent
+def test_nonce_is_good_for_its_address_only(
+    plane: Cluster, callee: Agent, untrusted: Agent
 ) -> None:
     other = plane.ua(CALLEE2)
-    cookie = stranger.call(SBC1).invite().message
-    assert cookie is not None
+    challenge = untrusted.call(SBC1).invite().message
+    assert challenge is not None
     thief = other.call(SBC1)
-    result = thief.invite(extra=thief.digest(cookie, "alice", "secret"))
+    result = thief.invite(extra=thief.digest(challenge, "alice", "secret"))
     assert result.status == 407
     assert nonce(result.message).startswith("c4-")
-    assert nonce(result.message) != nonce(cookie)
+    assert nonce(result.message) != nonce(challenge)
     assert asked(plane) == 0
 
 
@@ -153,10 +153,10 @@ def test_cookie_is_good_for_its_address_only(
     ids=["signature", "age", "future", "empty", "garbage", "never given"],
 )
 def test_invented_nonce_gets_no_further(
-    plane: Cluster, callee: Agent, stranger: Agent, made: object
+    plane: Cluster, callee: Agent, untrusted: Agent, made: object
 ) -> None:
     assert callable(made)
-    call = stranger.call(SBC1)
+    call = untrusted.call(SBC1)
     first = call.invite().message
     assert first is not None
     credentials = call.digest(first, "alice", "secret").replace(
@@ -169,8 +169,8 @@ def test_invented_nonce_gets_no_further(
     assert asked(plane) == 0
 
 
-def test_cookie_of_another_sbc_is_asked_for_anew(plane: Cluster, stranger: Agent) -> None:
-    first, second = (nonce(stranger.call(sbc).invite().message) for sbc in (SBC1, SBC2))
+def test_nonce_of_another_sbc_is_challenged_again(plane: Cluster, untrusted: Agent) -> None:
+    first, second = (nonce(untrusted.call(sbc).invite().message) for sbc in (SBC1, SBC2))
     assert first.split("-")[2] != second.split("-")[2]
     secrets = [sbc.rpc("htable.dump", "challenge_secret") for sbc in plane.tier("sbc")]
     assert all(re.search(r"value: \d+-\d+-\d+-\d+", text) for text in secrets)
@@ -178,32 +178,32 @@ def test_cookie_of_another_sbc_is_asked_for_anew(plane: Cluster, stranger: Agent
 
 @pytest.mark.parametrize("valid_s", [-1, None], ids=["old", "none"])
 def test_without_a_good_list_all_may_try(
-    plane: Cluster, callee: Agent, stranger: Agent, valid_s: int | None
+    plane: Cluster, callee: Agent, untrusted: Agent, valid_s: int | None
 ) -> None:
     if valid_s is None:
         for sbc in plane.tier("sbc"):
             plane.apply(sbc, "provisioned-sources", [HEAD])
     else:
         publish(plane, [CALLER], valid_s=valid_s)
-    call = stranger.call(SBC1)
+    call = untrusted.call(SBC1)
     assert call.invite().status == 200
     call.ack()
     assert call.bye().status == 200
 
 
-def test_changed_list_is_in_force_at_once(plane: Cluster, callee: Agent, stranger: Agent) -> None:
-    assert stranger.call(SBC1).invite().status == 407
-    publish(plane, [CALLER, STRANGER])
-    call = stranger.call(SBC1)
+def test_changed_list_is_in_force_at_once(plane: Cluster, callee: Agent, untrusted: Agent) -> None:
+    assert untrusted.call(SBC1).invite().status == 407
+    publish(plane, [CALLER, UNTRUSTED])
+    call = untrusted.call(SBC1)
     assert call.invite().status == 200
     call.ack()
     assert call.bye().status == 200
 
 
 def test_flood_of_unknown_callers_does_not_use_up_the_rate_of_calls(
-    plane: Cluster, callee: Agent, stranger: Agent
+    plane: Cluster, callee: Agent, untrusted: Agent
 ) -> None:
     plane.nodes["sbc1"].rpc("htable.flush", "calls_of_second")
-    statuses = ask(stranger, *(raw(stranger, "INVITE") for _ in range(15)))
+    statuses = ask(untrusted, *(raw(untrusted, "INVITE") for _ in range(15)))
     assert statuses == [407] * 15
     assert not plane.nodes["sbc1"].rpc("htable.dump", "calls_of_second")

@@ -414,7 +414,7 @@ def test_one_source_cannot_take_all_connections(plane: Cluster) -> None:
 
 
 def test_busy_connection_is_no_flood_of_packets(plane: Cluster) -> None:
-    """The kernel's limits of strangers, far lower, are for UDP."""
+    """The kernel's limits of untrusted sources, far lower, are for UDP."""
     address, nft = "198.51.100.70", ["ip", "netns", "exec", plane.nodes["sbc1"].namespace, "nft"]
     sock = plane.connection(address, sbc("tcp"))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -435,7 +435,9 @@ def test_half_a_message_does_not_keep_a_connection(plane: Cluster) -> None:
 
 @pytest.mark.parametrize("data", [b"", OPTIONS], ids=["silent", "one request"])
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
-def test_strangers_connection_does_not_stay(plane: Cluster, transport: str, data: bytes) -> None:
+def test_connection_of_an_untrusted_source_does_not_stay(
+    plane: Cluster, transport: str, data: bytes
+) -> None:
     sock = plane.connection("198.51.100.68", sbc(transport))
     if transport == "tls" and data:
         sock = plane.trust().wrap_socket(sock, server_hostname=SBC1)
@@ -448,7 +450,7 @@ def test_strangers_connection_does_not_stay(plane: Cluster, transport: str, data
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 def test_connection_of_a_call_stays(plane: Cluster, transport: str) -> None:
-    """From the first ringing on, though the caller was a stranger and says nothing."""
+    """From the first ringing on, though the caller was untrusted and says nothing."""
     caller, callee = caller_by(plane, transport, "198.51.100.69"), callee_by(plane, "udp")
     callee.ring_s = RINGING_S - 1.0
     call = caller.call(sbc(transport))
