@@ -22,6 +22,7 @@ from agent.roles.call_tier import PEERS_INTERVAL_S
 from common import ports
 from common.kamailio import RTPENGINE_SET_MOVED
 from common.topology import Tier
+from host.netns import inside
 from rendering.contexts import JOIN_S
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
@@ -29,7 +30,7 @@ from settings.load import load
 from settings.models import Deployment
 from testbed.sip.addresses import CALLEE, CONFDS, ROUTERS, RTPS, SBCS
 from testbed.sip.agent import Agent, Server, TcpAgent
-from testbed.sip.netns import Network, inside, network, run, socket_in
+from testbed.sip.netns import Network, network, run, socket_in
 from testbed.sip.node import Node
 from testbed.sip.router_confd_stub import ConfdStub, answer
 
