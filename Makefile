@@ -42,12 +42,13 @@ faults: ## the whole matrix of faults and overload, on a quiet machine; docs/fau
 	  $(PYTEST_ARGS)
 	@$(PYTHON) -m cli docs
 
-lint: ## ruff, shellcheck and mypy
+lint: ## ruff, shellcheck, mypy, and who may import whom
 	@scripts/bootstrap
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }
 	@.venv/bin/shellcheck --external-sources $(SHELL_SCRIPTS)
 	@.venv/bin/mypy .
+	@PYTHONPATH=constructs .venv/bin/lint-imports --no-logo
 
 format: ## let ruff format the code
 	@scripts/bootstrap
@@ -70,4 +71,4 @@ lock: ## resolve requirements/*.in again; UPGRADE=1 moves to the newest versions
 	@scripts/lock $(if $(UPGRADE),--upgrade)
 
 clean: ## remove what can be made again
-	rm -rf cdktf.out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf cdktf.out .mypy_cache .ruff_cache .import_linter_cache .pytest_cache

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from testbed.sip.addresses import CALLEE
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, Cluster
+from testbed.sip.plane import Cluster
 
 _CONFIG = """#!KAMAILIO
 debug=1

@@ -12,10 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 from common import ports
+from host.errors import HostError
 from testbed.router_confd.instance import ROOT, Instance, Site, free_port
 from testbed.router_confd.postgres import Postgres
+from testbed.sip.addresses import CALLEE, CALLER
 from testbed.sip.netns import run
-from testbed.sip.plane import CALLEE, CALLER, Cluster
+from testbed.sip.plane import Cluster
 
 DATABASE = "bench"
 FIRST = 390550000000
@@ -102,6 +104,6 @@ def _await(namespace: str, url: str, log: Path) -> None:
         try:
             run(["ip", "netns", "exec", namespace, "curl", "-fsS", "-o", "/dev/null", url])
             return
-        except RuntimeError:
+        except HostError:
             time.sleep(0.1)
     raise RuntimeError(f"router-confd at {url} does not serve:\n{log.read_text()[-2000:]}")

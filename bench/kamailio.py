@@ -29,8 +29,9 @@ from settings.tiers import KamailioSize
 from testbed.load import meter
 from testbed.load.hugepages import as_on_the_image
 from testbed.load.sipp import Talk, call
+from testbed.sip.addresses import CALLEE, CALLER, ROUTERS, RTPS, SBCS
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLER, ROUTERS, RTPS, SBCS, Cluster, cluster
+from testbed.sip.plane import Cluster, cluster
 
 RATES = [100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 1000, 1250, 1500, 2000]
 SHORT, MIXED = Talk(1, 1), Talk(1, 15)

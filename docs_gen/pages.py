@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 import settings
 from common import ports, topology
-from docs_gen import faults, kamailio_docs
+from docs_gen import faults, kamailio_docs, packages
 from settings.load import ROOT
 
 MADE_BY = "<!-- Made by `make docs`; do not edit. -->"
@@ -218,7 +218,7 @@ def ports_page() -> str:
 
 # --- architecture ------------------------------------------------------------------------------
 def architecture_page(deployment: settings.Deployment) -> str:
-    """The picture with its tables, for the demo deployment."""
+    """The picture with its tables, for the demo deployment, and the packages of the code."""
     lines = [
         "# Architecture",
         MADE_BY,
@@ -247,6 +247,7 @@ def architecture_page(deployment: settings.Deployment) -> str:
         subnets = ", ".join(f"{net} ({zone})" for zone, net in deployment.subnets(segment).items())
         reach = "public" if segment.is_public else "none" if segment.value == "data" else "NAT"
         lines.append(f"| {segment.value} | {network} | {reach} | {subnets} |")
+    lines += ["", *packages.section(ROOT)]
     return "\n".join(lines) + "\n"
 
 

@@ -7,9 +7,13 @@ import os
 import shutil
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from host.run import run
+
+T = TypeVar("T")
 
 RUN_DIR = Path("/run/netns")
 ETC_DIR = Path("/etc/netns")
@@ -62,35 +66,56 @@ def sysctl(namespace: str, **values: int | str) -> None:
     run(["nsenter", f"--net={path(namespace)}", "sysctl", "-q", "-w", *pairs])
 
 
+def enter(namespace: str) -> None:
+    """Move the calling thread into a namespace, for good; other threads stay where they are.
+
+    Raises `OSError`.
+    """
+    fd = os.open(path(namespace), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(fd, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"setns {namespace}")
+    finally:
+        os.close(fd)
+
+
+def inside(namespace: str, action: Callable[[], T]) -> T:
+    """Result of `action`, or what it raised, in a namespace.
+
+    The namespace is a property of a thread, so a throw-away thread enters it, and the process
+    itself never leaves its own.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def act() -> None:
+        try:
+            enter(namespace)
+            results.append(action())
+        except BaseException as error:  # raised in the calling thread
+            errors.append(error)
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
 def bound_socket(namespace: str, address: str, port: int, kind: socket.SocketKind) -> socket.socket:
     """A socket of this process bound (and listening, for TCP) inside a namespace.
 
-    Raises `OSError`. The namespace is a property of the calling thread, so a throw-away thread
-    enters it and the process itself never leaves its own.
+    The address need not exist yet. Raises `OSError`.
     """
-    result: list[socket.socket | OSError] = []
 
-    def work() -> None:
-        try:
-            fd = os.open(path(namespace), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if _libc.setns(fd, CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), f"setns {namespace}")
-            finally:
-                os.close(fd)
-            sock = socket.socket(socket.AF_INET, kind)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
-            sock.bind((address, port))
-            if kind == socket.SOCK_STREAM:
-                sock.listen(128)
-            result.append(sock)
-        except OSError as error:
-            result.append(error)
+    def bound() -> socket.socket:
+        sock = socket.socket(socket.AF_INET, kind)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+        sock.bind((address, port))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(128)
+        return sock
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if isinstance(result[0], OSError):
-        raise result[0]
-    return result[0]
+    return inside(namespace, bound)

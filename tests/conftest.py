@@ -29,10 +29,18 @@ def _obstacle(marker: str) -> str:
     return ""
 
 
+def _place(item: pytest.Item) -> tuple[bool, bool]:
+    """Key of the order of tests; those with the same key stay as they were collected."""
+    return item.get_closest_marker("e2e") is not None, item.get_closest_marker("last") is not None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End-to-end tests last; skip what this machine cannot run. In CI that ends the run instead."""
+    """End-to-end tests last, and what is marked `last` after all; skip what cannot run here.
+
+    In CI that ends the run instead.
+    """
     in_ci = os.environ.get("CI") == "true"
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+    items.sort(key=_place)
     for item in items:
         for marker in sorted(NEED_ROOT | set(PROGRAMS)):
             if item.get_closest_marker(marker) and (obstacle := _obstacle(marker)):

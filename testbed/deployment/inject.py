@@ -10,8 +10,9 @@ import pytest
 
 from demo import kamcmd
 from lab.api import Machine
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
+KAMAILIO = "kamailio.service"
 TABLE = "c4_fault"
 POLL_S = 0.2
 

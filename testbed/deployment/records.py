@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from demo.router_confd import objects
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 DELIVERY_LIMIT_S = 25.0  # a router repeats what was not confirmed every 10 s
 

@@ -15,7 +15,7 @@ from demo.scenarios import BY_DID, Kind
 from lab.api import Machine
 from sipp.scenarios import Callee, Caller
 from sipp.sipp import Result, Sipp, callee
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 SHORT_MS, MIXED_MS = 200, 3000
 HELD = 5  # calls per SBC that ring, and that are established, when the fault comes

@@ -7,10 +7,12 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 USER = "c4"
 PASSWORD = "database-password"
+_names = count()
 
 
 def binaries() -> Path | None:
@@ -96,6 +98,13 @@ class Postgres:
             tail = log.read_text()[-2000:] if log.exists() else ""
             raise RuntimeError(f"{program}: {done.stdout}{done.stderr}\n{tail}")
         return str(done.stdout)
+
+
+def new_database(server: Postgres) -> str:
+    """An empty database on a running server."""
+    name = f"confd{next(_names)}"
+    server.sql(f"CREATE DATABASE {name}")
+    return name
 
 
 def _unprivileged() -> pwd.struct_passwd:

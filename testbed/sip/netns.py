@@ -4,24 +4,20 @@ the Elastic IPs' one-to-one NAT. The root namespace gets no route to any of it."
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import socket
-import subprocess
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-T = TypeVar("T")
-CLONE_NEWNET = 0x40000000
+import host.run
+from host.errors import HostError
+from host.netns import inside, with_prefix
+
 PREFIX = "kt-"
 INSIDE_GATEWAY = "10.40.0.1"
 OUTSIDE_GATEWAY = "198.51.100.1"
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 # Stateless: a moved Elastic IP takes effect with the next packet, as on AWS.
 _NAT = """
@@ -43,11 +39,8 @@ table ip c4 {
 
 
 def run(arguments: Sequence[str], *, text: str | None = None) -> str:
-    """Output of a command; its error output is the message of the failure."""
-    done = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
+    """Output of a command. Raises `HostError` with its error output when it fails."""
+    return host.run.run(arguments, input=text).stdout
 
 
 def ip(*arguments: str) -> None:
@@ -64,31 +57,6 @@ def dropping(namespace: str, packets: str, *, hook: str = "input") -> Iterator[N
         yield
     finally:
         run([*nft, "delete table inet lost"])
-
-
-def inside(namespace: str, action: Callable[[], T]) -> T:
-    """Result of `action` run in a thread of that namespace; the caller stays where it is."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def act() -> None:
-        try:
-            fd = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-            try:
-                if _libc.setns(fd, CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), f"setns {namespace}")
-            finally:
-                os.close(fd)
-            results.append(action())
-        except BaseException as error:  # raised in the calling thread
-            errors.append(error)
-
-    thread = threading.Thread(target=act)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
 
 
 def socket_in(namespace: str, kind: int, address: tuple[str, int]) -> socket.socket:
@@ -134,7 +102,7 @@ class Network:
         run(["ip", "netns", "exec", self.gateway, "nft", "-f", "-"], text=_NAT)
         # What the switch of a subnet passes on is no business of packet filters.
         filtered = "net.bridge.bridge-nf-call-iptables=0"
-        with contextlib.suppress(RuntimeError):  # the module is not loaded
+        with contextlib.suppress(HostError):  # the module is not loaded
             run(["ip", "netns", "exec", self.gateway, "sysctl", "-qw", filtered])
 
     def host(self, name: str, *addresses: str) -> str:
@@ -193,10 +161,10 @@ def own_prefix() -> str:
 
 def sweep() -> None:
     """Remove the namespaces of runs that were killed."""
-    for path in Path("/run/netns").glob(f"{PREFIX}*-*"):
-        owner = path.name.removeprefix(PREFIX).split("-")[0]
+    for name in with_prefix(PREFIX):
+        owner = name.removeprefix(PREFIX).split("-")[0]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            ip("netns", "delete", path.name)
+            ip("netns", "delete", name)
 
 
 @contextmanager

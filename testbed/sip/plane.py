@@ -22,22 +22,19 @@ from agent.roles.call_tier import PEERS_INTERVAL_S
 from common import ports
 from common.kamailio import RTPENGINE_SET_MOVED
 from common.topology import Tier
+from host.netns import inside
 from rendering.files import File
 from rendering.kamailio_files import EDGE_RULES, kamailio_files
 from rendering.timers import JOIN_S
 from settings.deployment import Deployment
 from settings.load import load
+from testbed.sip.addresses import CALLEE, CONFDS, ROUTERS, RTPS, SBCS
 from testbed.sip.agent import Agent, Server, TcpAgent
-from testbed.sip.netns import Network, inside, network, run, socket_in
+from testbed.sip.netns import Network, network, run, socket_in
 from testbed.sip.node import Node
 from testbed.sip.router_confd_stub import ConfdStub, answer
 
-SBCS = {"sbc1": ("10.40.0.11", "203.0.113.11"), "sbc2": ("10.40.5.12", "203.0.113.12")}
-ROUTERS = {"rtr1": "10.40.64.21", "rtr2": "10.40.80.22"}
-RTPS = {"rtp1": ("10.40.16.31", "203.0.113.31"), "rtp2": ("10.40.21.32", "203.0.113.32")}
-CONFDS = ("10.40.65.41", "10.40.65.42")
-CALLER, CALLEE, CALLEE2 = "198.51.100.10", "198.51.100.20", "198.51.100.21"
-_COLUMNS = (
+HTABLE_COLUMNS = (
     "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
 )
 
@@ -178,7 +175,7 @@ class Cluster:
 
     def apply_leaving(self, sbc: Node, addresses: Sequence[str]) -> None:
         self.apply(sbc, "draining-routers", [
-            _COLUMNS, *(f"{i}:{a}:0:0:1:0" for i, a in enumerate(addresses))
+            HTABLE_COLUMNS, *(f"{i}:{a}:0:0:1:0" for i, a in enumerate(addresses))
         ])  # fmt: skip
 
     def apply_dispatcher(
@@ -209,7 +206,7 @@ class Cluster:
         )
 
     def apply_confd(self, router: Node, addresses: Sequence[str]) -> None:
-        rows = [_COLUMNS, f"0:n:0:0:{len(addresses)}:0"]
+        rows = [HTABLE_COLUMNS, f"0:n:0:0:{len(addresses)}:0"]
         rows += [
             f"{i}:{i - 1}:0:0:http\\://{a}\\:{ports.ROUTER_CONFD_INTERNAL.number}:0"
             for i, a in enumerate(addresses, 1)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from testbed.sip.addresses import SBC1
 from testbed.sip.agent import Agent, Call
 from testbed.sip.netns import dropping
 from testbed.sip.plane import Cluster
-from tests.kamailio.test_calls import SBC1
 
 REPLIES = "@th,64,32 0x5349502f"  # for nft: the payload begins with SIP/
 TAKEN = "another router has taken the call"  # what such a router logs

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,34 +20,18 @@ from rich.console import Console
 import settings
 from demo.calls import Exchange
 from demo.cluster import Cluster
-from demo.deploy import Deploying, deploy
+from demo.deploy import deploy
 from demo.internet import Internet
 from demo.router_confd import provision
 from docs_gen import faults
 from host.progress import Board
 from lab.api import Lab
-from settings import Tenant
 from settings.load import ROOT, deployment_path
+from testbed.deployment.world import LAB, World
 
-LAB = os.environ.get("C4_E2E_LAB", "test")  # another name lets two sessions run side by side
 KEEP = os.environ.get("C4_E2E_KEEP") == "1"  # leave the deployment running for the next run
 RECORD = os.environ.get("C4_E2E_RECORD") == "1"  # the findings are for the documentation
 LOGS = Path(os.environ.get("C4_E2E_LOGS", ROOT / ".e2e-logs"))
-
-
-@dataclass(frozen=True)
-class World:
-    """The running deployment and the internet around it."""
-
-    cluster: Cluster
-    tenant: Tenant
-    internet: Internet
-    exchange: Exchange
-    deploying: Deploying
-
-    @property
-    def lab(self) -> Lab:
-        return self.cluster.lab
 
 
 @pytest.fixture(scope="session")

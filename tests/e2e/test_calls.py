@@ -9,7 +9,7 @@ from common.topology import Tier
 from demo.cluster import CONSUL_SERVICE
 from demo.scenarios import UNKNOWN_NUMBER
 from demo.voice import voice as place_voice
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 

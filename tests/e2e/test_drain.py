@@ -10,7 +10,7 @@ from common import ports
 from common.topology import Tier
 from lab.api import Machine
 from sipp.scenarios import Caller
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

@@ -10,55 +10,26 @@ from collections.abc import Callable
 
 import pytest
 
-from common import paths
 from common.topology import Tier
 from demo.fault import LISTED_LIMIT_S, Unlisting, kill_router
 from docs_gen.faults import Finding
 from lab.api import Machine
-from sipp.scenarios import Caller
-from sipp.sipp import Sipp
-from testbed.deployment.inject import hung, invites_of, power_cut, terminate, wait
+from testbed.deployment.calls import ADDRESS_LIMIT_S, LOOKUP_LIMIT_MS, knows_all, one_call
+from testbed.deployment.inject import KAMAILIO, hung, invites_of, power_cut, terminate, wait
 from testbed.deployment.records import assert_one_record_each
 from testbed.deployment.traffic import Traffic
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 Report = Callable[[Finding], None]
 REPLACEMENT_LIMIT_S = 120.0
-# 0.5 s, or 6.5 s for a call whose way the router was just looking up (tests/kamailio tells them
-# apart), and what machines add that boot meanwhile.
-LOOKUP_LIMIT_MS = 8000
-ADDRESS_LIMIT_S = 60.0  # until a dead SBC's address is served again
-KAMAILIO = "kamailio.service"
 
 
 def _listed(world: World) -> list[set[str]]:
     """Routers in each SBC's dispatcher list, whatever set."""
     cluster = world.cluster
     return [{d.host for d in cluster.destinations(sbc)} for sbc in world.exchange.sbcs()]
-
-
-def _dialogs(world: World, machine: Machine) -> str:
-    """As Kamailio dumps them; `dlg.list` is soon more than kamcmd takes."""
-    dump = f"{paths.DIALOGS}/test.json"
-    try:
-        world.cluster.run(machine, "kamcmd", "dlg.dump_file", dump)
-        return world.cluster.run(machine, "cat", dump)
-    finally:
-        world.cluster.run(machine, "rm", "-f", dump)
-
-
-def _knows_all(world: World, machine: Machine, calls: list[Sipp]) -> None:
-    """A node that joined late has got the dialogs of calls that go on."""
-    wanted = {call_id for call in calls for call_id in call.result().call_ids}
-
-    def known() -> bool:
-        listed = _dialogs(world, machine)
-        return all(call_id in listed for call_id in wanted)
-
-    wait(known, 10, f"{len(wanted)} established calls at {machine.instance_id}")
-    assert all(call.running for call in calls), "they must last until then"
 
 
 def _new(world: World, tier: Tier, before: list[Machine]) -> list[Machine]:
@@ -100,7 +71,7 @@ def test_removed_router_leaves_the_lists_and_its_replacement_gets_calls(
 
         wait(replaced, REPLACEMENT_LIMIT_S, "a new router, active in every SBC's list")
         (replacement,) = _new(world, Tier.ROUTER, before)
-        _knows_all(world, replacement, traffic.held)
+        knows_all(world, replacement, traffic.held)
         outcome = traffic.wait()
         after = cluster.invites(tenant)
     taken = sum(after[m.private_ip] - invites[m.private_ip] for m in others)
@@ -185,7 +156,7 @@ def test_calls_of_a_dead_sbc_go_on_at_its_address(world: World, report: Report) 
         died = time.monotonic()
         refused = 0
         while True:
-            result = _one_call(world, victim)
+            result = one_call(world, victim)
             if result == (1, 0):
                 break
             refused += 1
@@ -193,7 +164,7 @@ def test_calls_of_a_dead_sbc_go_on_at_its_address(world: World, report: Report) 
         served_s = time.monotonic() - died
         (replacement,) = _new(world, Tier.SBC, [victim, other])
         address = replacement.public_ip
-        _knows_all(world, replacement, held.held)
+        knows_all(world, replacement, held.held)
         through_other = beside.wait()
         through_dead = held.wait()
     placed = through_other.placed + through_dead.placed + refused + 1
@@ -212,12 +183,3 @@ def test_calls_of_a_dead_sbc_go_on_at_its_address(world: World, report: Report) 
     assert cluster.invites(tenant, Tier.SBC)[replacement.private_ip] > 0
     calls = exchange.by_did(calls=10)
     assert calls.ok, calls
-
-
-def _one_call(world: World, sbc: Machine) -> tuple[int, int]:
-    """Answered and failed calls of one that gives up after 2 s."""
-    with world.exchange.caller(
-        "probe", sbc, Caller(hold_ms=100), timeout_s=10, receive_ms=2000
-    ) as call:
-        result = call.wait(15)
-    return result.answered, result.failed

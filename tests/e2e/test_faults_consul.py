@@ -20,7 +20,7 @@ from lab.api import Machine
 from testbed.deployment.inject import hung, invites_of, power_cut, wait
 from testbed.deployment.records import assert_one_record_each
 from testbed.deployment.traffic import Outcome, Traffic
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 

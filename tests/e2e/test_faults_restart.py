@@ -13,11 +13,11 @@ import pytest
 from common.topology import Tier
 from docs_gen.faults import Finding
 from lab.api import Machine
-from testbed.deployment.inject import invites_of, kill_service, wait
+from testbed.deployment.calls import LOOKUP_LIMIT_MS, knows_all, one_call
+from testbed.deployment.inject import KAMAILIO, invites_of, kill_service, wait
 from testbed.deployment.records import assert_one_record_each
 from testbed.deployment.traffic import Traffic
-from tests.e2e.conftest import World
-from tests.e2e.test_faults import KAMAILIO, LOOKUP_LIMIT_MS, _knows_all, _one_call
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -34,7 +34,7 @@ def test_killed_router_process_comes_back_with_its_calls(world: World, report: R
         back_s = wait(
             lambda: restarted() and _answers(world, victim), RESTART_LIMIT_S, "Kamailio runs again"
         )
-        _knows_all(world, victim, traffic.held)
+        knows_all(world, victim, traffic.held)
         outcome = traffic.wait()
         taken = invites_of(world, other) - before
         own = invites_of(world, victim)
@@ -68,12 +68,12 @@ def test_killed_sbc_process_comes_back_with_its_calls(world: World, report: Repo
         restarted = kill_service(world, victim, KAMAILIO)
         died = time.monotonic()
         refused = 0
-        while _one_call(world, victim) != (1, 0):
+        while one_call(world, victim) != (1, 0):
             refused += 1
             assert time.monotonic() - died < RESTART_LIMIT_S, "nobody serves the address"
         served_s = time.monotonic() - died
         assert restarted(), "the fault did not happen"
-        _knows_all(world, victim, held.held)
+        knows_all(world, victim, held.held)
         through_other = beside.wait()
         through_victim = held.wait()
     placed = through_other.placed + through_victim.placed + refused + 1

@@ -19,7 +19,7 @@ from sipp.scenarios import Caller
 from testbed.deployment.inject import hung, lossy, power_cut, wait
 from testbed.deployment.records import assert_one_record_each
 from testbed.deployment.traffic import Outcome, Traffic
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 

@@ -27,7 +27,7 @@ from demo.internet import (
 from demo.scenarios import UNKNOWN_PBX, Kind
 from sipp import messages
 from sipp.messages import Message
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

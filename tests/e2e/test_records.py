@@ -13,7 +13,7 @@ from demo.router_confd import access, objects
 from demo.scenarios import BY_DID, UNKNOWN_NUMBER, UNKNOWN_PBX, Kind, Outbound, by_domain
 from sipp import messages
 from testbed.deployment.records import records_by_call
-from tests.e2e.conftest import World
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

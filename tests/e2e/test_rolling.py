@@ -9,10 +9,10 @@ import pytest
 from common.names import resource_name
 from common.topology import Tier
 from docs_gen.faults import Finding
+from testbed.deployment.calls import ADDRESS_LIMIT_S, one_call
 from testbed.deployment.inject import power_cut, wait
 from testbed.deployment.traffic import Traffic
-from tests.e2e.conftest import World
-from tests.e2e.test_faults import ADDRESS_LIMIT_S, _one_call
+from testbed.deployment.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(900)]
 
@@ -75,4 +75,4 @@ def test_address_of_an_sbc_that_dies_later_is_still_taken_over(world: World) -> 
         )
 
     wait(taken_over, ADDRESS_LIMIT_S, "another SBC at the address of the dead one")
-    wait(lambda: _one_call(world, victim) == (1, 0), ADDRESS_LIMIT_S, "a call to that address")
+    wait(lambda: one_call(world, victim) == (1, 0), ADDRESS_LIMIT_S, "a call to that address")

@@ -19,9 +19,9 @@ from common.names import SBC_TLS, secret_name, service_name
 from common.topology import Tier
 from demo.internet import CARRIER, DID
 from lab.api import Machine
+from testbed.deployment.world import World
 from testbed.sip.agent import Call, TcpAgent
 from testbed.sip.netns import socket_in
-from tests.e2e.conftest import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

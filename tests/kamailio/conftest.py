@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from testbed.load.flood import quiet_hosts
+from testbed.sip.addresses import ATTACKER, CALLEE, CALLER
 from testbed.sip.agent import Agent
-from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster
+from testbed.sip.plane import Cluster, cluster, wait_until
+from testbed.sip.registration import Agents, holders, tell
+from testbed.sip.sources import forgive
 
 ROOT_VARIABLE = "C4_KAMAILIO_ROOT"
 
@@ -53,6 +57,30 @@ def caller(plane: Cluster) -> Agent:
 def callee(plane: Cluster) -> Agent:
     """A user agent where router-confd sends calls by default; it answers them."""
     return plane.ua(CALLEE)
+
+
+@pytest.fixture
+def attacker(plane: Cluster) -> Iterator[Agent]:
+    """Somebody whom nobody knows; the SBCs forget it afterwards."""
+    yield plane.ua(ATTACKER)
+    forgive(plane)
+
+
+@pytest.fixture
+def hosts(plane: Cluster) -> Iterator[tuple[str, str, str]]:
+    """Namespaces of caller, callee and attacker, with nobody on their ports."""
+    with quiet_hosts(plane) as made:
+        yield made
+
+
+@pytest.fixture
+def agents(plane: Cluster) -> Iterator[Agents]:
+    """The routers' agents, as far as they register trunks; in the end no trunk is registered."""
+    tell(plane)
+    with Agents(plane) as made:
+        yield made
+        tell(plane)
+        wait_until(lambda: not any(holders(plane).values()), 10, "registrations given up")
 
 
 @pytest.fixture(autouse=True)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from settings.load import load
-from settings.sip import Overload
-from testbed.sip.plane import Cluster, cluster, with_sip
-from tests.kamailio.test_edge import fetch
-from tests.kamailio.test_overload import load_on, shared
+from testbed.load.plane import UNLIMITED, load_on, unlimited
+from testbed.sip.metrics import refused, shared_variable
+from testbed.sip.plane import Cluster
 
 pytestmark = [
     pytest.mark.sip,
@@ -24,21 +20,6 @@ pytestmark = [
 ]
 MEMORY_MB = 512  # enough
 RESYNC_S = 6  # after a stop Kamailio's clock jumps, and what waits then is out of time
-UNLIMITED = 100_000
-
-
-@contextmanager
-def unlimited(image_root: tuple[Path, ...], memory_mb: int) -> Iterator[Cluster]:
-    """A plane that nothing but its own shortness keeps from taking calls."""
-    default = Overload.model_fields["queue_wait_ms"].default
-    changed = with_sip(
-        load("demo"),
-        overload={"new_calls_per_s": UNLIMITED, "queue_wait_ms": default},
-        edge={"trusted_packets_per_s": 1_000_000},
-    )
-    with cluster(image_root, changed, memory_mb=memory_mb) as made:
-        load_on(made, 5, 1)  # its source is known from now on
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +28,9 @@ def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
         yield made
 
 
-def refused(plane: Cluster, reason: str) -> int:
-    text = fetch(plane, "sbc1", "/metrics")
-    found = re.search(rf'c4_refused{{reason="{reason}"}} (\d+)', text)
-    return int(found[1]) if found else 0
-
-
 def quota(plane: Cluster) -> int:
     """Calls per second."""
-    return shared(plane.nodes["sbc1"], "admission_rate")
+    return shared_variable(plane.nodes["sbc1"], "admission_rate")
 
 
 def test_stopped_router_among_others_is_no_overload(plane: Cluster) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from settings.load import load
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1
 from testbed.sip.agent import Agent, Call, sdp
 from testbed.sip.media import relaying
 from testbed.sip.netns import dropping
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until
+from testbed.sip.plane import Cluster, cluster, wait_until
+from testbed.sip.records import only_record
 from testbed.sip.router_confd_stub import answer
 from testbed.sip.unheard import REPLIES
-from tests.kamailio.test_calls import SBC1
-from tests.kamailio.test_records import only_record
 
 pytestmark = pytest.mark.sip
 RINGING_S = 10  # the least that settings allow

@@ -10,25 +10,15 @@ import pytest
 
 from agent.files.atomic import write_newer
 from agent.kamailio import tier_addresses
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1, SBC2
 from testbed.sip.agent import Agent, Call, sdp
+from testbed.sip.calls import established
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
 from testbed.sip.router_confd_stub import answer
 
 pytestmark = pytest.mark.sip
-SBC1 = ("203.0.113.11", 5060)
-SBC2 = ("203.0.113.12", 5060)
 PRIVATE = "10.40."
-
-
-def established(caller: Agent, callee: Agent, via: tuple[str, int] = SBC1) -> tuple[Call, Call]:
-    """A confirmed call: the caller's end and the callee's."""
-    call = caller.call(via)
-    assert call.invite().status == 200
-    call.ack()
-    other = callee.calls[call.call_id]
-    wait_until(lambda: other.state == "confirmed", what="ACK at the callee")
-    return call, other
 
 
 def test_call_is_answered_and_ends_from_the_caller(caller: Agent, callee: Agent) -> None:

@@ -16,10 +16,11 @@ import pytest
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load
+from testbed.sip.addresses import CALLEE, CALLER, SBC1
 from testbed.sip.agent import Agent, Message
+from testbed.sip.calls import established
 from testbed.sip.netns import socket_in
-from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
-from tests.kamailio.test_calls import SBC1, established
+from testbed.sip.plane import Cluster, cluster, wait_until, with_sip
 
 pytestmark = pytest.mark.sip
 HOMER = ("10.40.66.9", 9060)

@@ -9,9 +9,10 @@ import pytest
 
 from settings.limits import Limits
 from settings.load import load
-from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster
+from testbed.sip.addresses import CALLEE, CALLER, SBC1, SBC2
+from testbed.sip.calls import established
+from testbed.sip.plane import Cluster, cluster
 from testbed.sip.router_confd_stub import answer, limited
-from tests.kamailio.test_calls import SBC1, SBC2, established
 
 pytestmark = pytest.mark.sip
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.sip.addresses import ATTACKER, CALLEE, CALLER, SBC1, SBC2
 from testbed.sip.agent import Agent, Call, Result
-from testbed.sip.attack import ATTACKER, forgive
-from testbed.sip.plane import CALLEE, CALLER, Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
+from testbed.sip.records import only_record
 from testbed.sip.router_confd_stub import answer
+from testbed.sip.sources import forgive
 from testbed.sip.unheard import TAKEN, unheard
-from tests.kamailio.test_calls import SBC1, SBC2
-from tests.kamailio.test_records import only_record
 
 pytestmark = pytest.mark.sip
 REALM = "pbx.example"

@@ -12,10 +12,10 @@ import pytest
 from common import ports
 from settings import load
 from settings.sip import DispatchAlgorithm
+from testbed.sip.addresses import CALLEE, CALLER, SBC1, SBC2
 from testbed.sip.agent import Agent, Call
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLER, Cluster, cluster, wait_until, with_sip
-from tests.kamailio.test_calls import SBC1, SBC2
+from testbed.sip.plane import Cluster, cluster, wait_until, with_sip
 
 pytestmark = pytest.mark.sip
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1
 from testbed.sip.agent import Agent, Call, Result, sdp
+from testbed.sip.calls import established
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
 from testbed.sip.router_confd_stub import answer
-from tests.kamailio.test_calls import SBC1, established
 
 pytestmark = pytest.mark.sip
 

@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 
+from testbed.sip.addresses import ATTACKER, CALLEE, CALLEE2, SBC1, SBC2
 from testbed.sip.agent import Agent
-from testbed.sip.attack import forgive
-from testbed.sip.netns import socket_in
-from testbed.sip.plane import CALLEE, CALLEE2, Cluster, wait_joined, wait_until
+from testbed.sip.calls import established
+from testbed.sip.http import fetch
+from testbed.sip.plane import Cluster, wait_joined, wait_until
+from testbed.sip.raw_messages import ask, raw
 from testbed.sip.router_confd_stub import answer
-from tests.kamailio.test_calls import SBC1, SBC2, established
 
 pytestmark = pytest.mark.sip
-ATTACKER = "198.51.100.66"
-
-
-@pytest.fixture
-def attacker(plane: Cluster) -> Iterator[Agent]:
-    yield plane.ua(ATTACKER)
-    forgive(plane)
-
-
-def raw(agent: Agent, method: str, *lines: str, uri: str = f"sip:100@{SBC1[0]}") -> str:
-    address, port = agent.address
-    token = f"{time.monotonic_ns():x}"
-    return "\r\n".join([
-        f"{method} {uri} SIP/2.0", f"Via: SIP/2.0/UDP {address}:{port};branch=z9hG4bK{token};rport",
-        f"From: <sip:mallory@{address}>;tag={token}", f"To: <{uri}>", f"Call-ID: {token}",
-        f"CSeq: 1 {method}", "Max-Forwards: 70", f"Contact: <sip:mallory@{address}:{port}>",
-        *lines, "Content-Length: 0", "", "",
-    ])  # fmt: skip
-
-
-def ask(agent: Agent, *texts: str, to: tuple[str, int] = SBC1, seconds: float = 0.5) -> list[int]:
-    """Statuses of the replies to these that arrive within the time."""
-    for text in texts:
-        agent.send(text, to)
-    time.sleep(seconds)
-    asked = "".join(texts)
-    return [m.status for m in agent.received if m.is_reply and f"Call-ID: {m.call_id}\r" in asked]
 
 
 def test_forged_destination_header_is_not_obeyed(
@@ -277,16 +248,3 @@ def test_metrics_count_what_was_refused(plane: Cluster, attacker: Agent) -> None
     assert 'kamailio_c4_refused{reason="scanner"} ' in text
     assert "kamailio_dialog_active_dialogs" in text
     assert fetch(plane, "sbc1", "/health") == "ok\n"
-
-
-def fetch(plane: Cluster, name: str, path: str) -> str:
-    node = plane.nodes[name]
-    connection = http.client.HTTPConnection(node.address, 8060, timeout=2)
-    connection.sock = socket_in(node.namespace, socket.SOCK_STREAM, (node.address, 0))
-    connection.sock.settimeout(2)
-    connection.sock.connect((node.address, 8060))
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().read().decode()
-    finally:
-        connection.close()

@@ -12,15 +12,16 @@ import pytest
 
 from common import ports
 from common.topology import Tier
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1, SBC2
 from testbed.sip.agent import T1, Agent, Call, sdp
+from testbed.sip.calls import acknowledged_without_router, established
 from testbed.sip.media import relaying
 from testbed.sip.netns import dropping
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
+from testbed.sip.records import only_record, records
 from testbed.sip.router_confd_stub import answer
 from testbed.sip.unheard import TAKEN, answered_at_once, unheard
-from tests.kamailio.test_calls import SBC1, SBC2, established
-from tests.kamailio.test_records import only_record, records
 
 pytestmark = pytest.mark.sip
 LIMIT_S = 0.9  # 0.5 s on an idle machine; the rest is for a busy one
@@ -281,21 +282,6 @@ def test_slow_callee_is_not_taken_for_a_dead_router(
     assert f"{router.address}:5070" not in plane.nodes["sbc1"].rpc(
         "htable.dump", "router_failed_at"
     )
-
-
-def acknowledged_without_router(plane: Cluster, caller: Agent, callee: Agent) -> tuple[Call, Node]:
-    """A call whose router died between the answer and the ACK, and that router.
-
-    The callee repeats its answer after half a second; the ACK of that goes through both routers.
-    """
-    call = caller.call(SBC1)
-    assert call.invite().status == 200
-    dead = plane.router_of(plane.nodes["sbc1"], call.call_id)
-    dead.kill()
-    call.ack()
-    other = callee.calls[call.call_id]
-    assert 0.3 < wait_until(lambda: other.state == "confirmed", what="ACK") < 1
-    return call, dead
 
 
 def test_ack_is_not_lost_with_its_router(plane: Cluster, caller: Agent, callee: Agent) -> None:

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from testbed.sip.addresses import CALLEE, CALLEE2, SBC1, SBC2
 from testbed.sip.agent import Agent, Call, Result
+from testbed.sip.calls import established
+from testbed.sip.http import fetch
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLEE2, Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
+from testbed.sip.records import only_record
 from testbed.sip.router_confd_stub import answer, limited
-from tests.kamailio.test_calls import SBC1, SBC2, established
-from tests.kamailio.test_edge import fetch
-from tests.kamailio.test_records import only_record
 
 pytestmark = pytest.mark.sip
 GAP_S = 0.03  # between the calls of a burst: twice what news needs to the other router, when busy

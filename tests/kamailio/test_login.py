@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from common.topology import Tier
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1, SBC2
 from testbed.sip.agent import Agent, Call, Message, sdp
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.calls import established
+from testbed.sip.plane import Cluster, wait_until
+from testbed.sip.records import only_record
 from testbed.sip.router_confd_stub import answer
-from tests.kamailio.test_calls import SBC1, SBC2, established
-from tests.kamailio.test_records import only_record
 
 pytestmark = pytest.mark.sip
 CHALLENGE = 'Digest realm="carrier.example", nonce="abc123", algorithm=MD5'

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from testbed.load.meter import processor_s
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1
 from testbed.sip.agent import Agent
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
 from testbed.sip.router_confd_stub import answer
-from tests.kamailio.test_calls import SBC1
 
 pytestmark = pytest.mark.sip
 CALLS = 4  # enough to meet the failing instance first at least once

@@ -9,21 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.sip.addresses import ATTACKER, CALLEE, CALLER, SBC1
 from testbed.sip.agent import Agent, sdp
-from testbed.sip.attack import (
-    ATTACKER,
-    call_works,
-    everybody,
-    forgive,
-    hang_up,
-    processes,
-    replies,
-    send,
-)
+from testbed.sip.calls import call_works
 from testbed.sip.netns import socket_in
-from testbed.sip.plane import CALLEE, CALLER, Cluster
-from tests.kamailio.test_calls import SBC1
-from tests.kamailio.test_relay import request
+from testbed.sip.plane import Cluster
+from testbed.sip.processes import everybody, processes
+from testbed.sip.raw_messages import hang_up, replies, request, send
+from testbed.sip.sources import forgive
 
 pytestmark = pytest.mark.sip
 NO_ANSWER: list[int] = []

@@ -19,12 +19,13 @@ import pytest
 from agent.consul import pki
 from common import ports
 from settings import load
+from testbed.sip.addresses import CALLEE, CALLER, RTPS, SBCS
 from testbed.sip.agent import Agent, Call, Result, sdp
 from testbed.sip.media import relaying
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLER, RTPS, SBCS, Cluster, cluster, wait_until, with_sip
+from testbed.sip.plane import Cluster, cluster, wait_until, with_sip
+from testbed.sip.records import records
 from testbed.sip.router_confd_stub import answer
-from tests.kamailio.test_records import records
 
 pytestmark = [pytest.mark.sip, pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
+from testbed.load.plane import load_on
 from testbed.sip.plane import Cluster, wait_until
-from tests.kamailio.test_overload import load_on
 
 pytestmark = [
     pytest.mark.sip,

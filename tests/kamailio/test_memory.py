@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from testbed.load.plane import load_on, unlimited
 from testbed.load.sipp import Talk
+from testbed.sip.metrics import refused
 from testbed.sip.plane import Cluster
-from tests.kamailio.test_admission import refused, unlimited
-from tests.kamailio.test_overload import load_on
 
 pytestmark = [
     pytest.mark.sip,

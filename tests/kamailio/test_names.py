@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from testbed.sip.addresses import CALLEE, SBC1
 from testbed.sip.agent import Agent, Call, Message, sdp
+from testbed.sip.calls import acknowledged_without_router, established
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, Cluster, wait_joined, wait_until
+from testbed.sip.plane import Cluster, wait_joined, wait_until
 from testbed.sip.router_confd_stub import answer
-from tests.kamailio.test_calls import SBC1, established
-from tests.kamailio.test_failover import acknowledged_without_router
 
 pytestmark = pytest.mark.sip
 HIDDEN = '"Anonymous" <sip:anonymous@carrier.example>'

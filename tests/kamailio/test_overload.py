@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 import threading
@@ -14,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from settings.load import load
-from testbed.load.sipp import Outcome, Talk
-from testbed.load.sipp import call as place_calls
+from testbed.load.plane import load_on
+from testbed.load.sipp import Outcome
+from testbed.sip.addresses import CALLEE, CALLER, SBC1
+from testbed.sip.metrics import shared_variable
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLER, SBCS, Cluster, cluster, wait_until, with_sip
-from tests.kamailio.test_calls import SBC1
+from testbed.sip.plane import Cluster, cluster, wait_until, with_sip
 
 pytestmark = [
     pytest.mark.sip,
@@ -28,7 +28,6 @@ MAX_LOOKUPS = 10
 OVERLOAD_MS = 50
 LATE_MS = 50  # of a node that nobody slows down
 STEP_S = 0.02  # of a throttled node: short against every timer
-SHORT = Talk(1, 2)
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +83,6 @@ def sampled(read: Callable[[], int]) -> Iterator[list[int]]:
         thread.join()
 
 
-def load_on(plane: Cluster, rate: int, seconds: int, talk: Talk = SHORT) -> Outcome:
-    """Calls from the caller to the callee through the first SBC."""
-    hosts = plane.host_of(CALLER), plane.host_of(CALLEE)
-    address = next(iter(SBCS.values()))[1]
-    return place_calls(hosts, (CALLER, CALLEE), f"{address}:5060", ["100"], rate, seconds, talk)
-
-
 def alive(sbc: Node) -> int:
     return sbc.rpc("dispatcher.list").count("FLAGS: AP")
 
@@ -115,12 +107,7 @@ def others(plane: Cluster, node: Node) -> list[Node]:
 
 def late_ms(node: Node) -> int:
     """The longest that a message waited in the node's queues lately."""
-    return shared(node, "longest_queue_delay")
-
-
-def shared(node: Node, name: str) -> int:
-    """A number that the node's processes share, `$shv(name)`."""
-    return int(re.findall(r"\d+", node.rpc("pv.shvGet", name))[-1])
+    return shared_variable(node, "longest_queue_delay")
 
 
 @pytest.mark.faults

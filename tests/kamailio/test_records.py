@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from typing import Any
 
 import pytest
 
@@ -14,29 +13,15 @@ from common import cdr
 from common.topology import Role
 from rendering.contexts import Records
 from testbed.agent_samples import config as agent_config
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1
 from testbed.sip.agent import Agent
+from testbed.sip.calls import established
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
+from testbed.sip.records import only_record, records
 from testbed.sip.router_confd_stub import answer
-from tests.kamailio.test_calls import SBC1, established
 
 pytestmark = pytest.mark.sip
-
-
-def records(plane: Cluster, call_id: str) -> list[dict[str, Any]]:
-    """What router-confd stores: the first record of each key."""
-    sent = [kept for stub in plane.confds for kept in stub.kept if kept[1]["call_id"] == call_id]
-    rows: dict[str, dict[str, Any]] = {}
-    for _, record in sorted(sent, key=lambda kept: kept[0]):
-        rows.setdefault(record["idempotency_key"], record)
-    return list(rows.values())
-
-
-def only_record(plane: Cluster, call_id: str, seconds: float = 3) -> dict[str, Any]:
-    wait_until(lambda: bool(records(plane, call_id)), seconds, "record")
-    time.sleep(0.2)
-    (record,) = records(plane, call_id)
-    return record
 
 
 def test_answered_call_has_one_record(plane: Cluster, caller: Agent, callee: Agent) -> None:

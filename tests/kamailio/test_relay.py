@@ -9,20 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.sip.addresses import ATTACKER, CALLEE, CALLEE2, SBC1, SBC2, VICTIM
 from testbed.sip.agent import Agent, Message, sdp
-from testbed.sip.attack import ATTACKER, VICTIM, forgive, replies, send
-from testbed.sip.plane import CALLEE, CALLEE2, Cluster, wait_joined, wait_until
-from tests.kamailio.test_calls import SBC1, SBC2, established
-from tests.kamailio.test_edge import fetch
+from testbed.sip.calls import established
+from testbed.sip.http import fetch
+from testbed.sip.plane import Cluster, wait_joined, wait_until
+from testbed.sip.raw_messages import replies, request, send
 
 pytestmark = pytest.mark.sip
 _number = itertools.count(1)
-
-
-@pytest.fixture
-def attacker(plane: Cluster) -> Iterator[Agent]:
-    yield plane.ua(ATTACKER)
-    forgive(plane)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,24 +39,6 @@ def victim(third: Agent) -> Iterator[Agent]:
     """A third address that has nothing to do with us; not one packet may reach it, ever."""
     yield third
     assert not third.received
-
-
-def request(
-    agent: Agent, method: str, *lines: str, uri: str = f"sip:100@{SBC1[0]}", to_tag: str = "",
-    via: str = "", call_id: str = "", from_tag: str = "m1", body: str = "",
-) -> bytes:  # fmt: skip
-    """A request whose every header can be forged."""
-    address, port = agent.address
-    token = f"{time.monotonic_ns():x}{next(_number)}"
-    via = via or f"SIP/2.0/{agent.transport} {address}:{port};branch=z9hG4bK{token}"
-    to = f"<{uri}>" + (f";tag={to_tag}" if to_tag else "")
-    kind = ["Content-Type: application/sdp"] if body else []
-    return "\r\n".join([
-        f"{method} {uri} SIP/2.0", f"Via: {via}", f"From: <sip:mallory@{address}>;tag={from_tag}",
-        f"To: {to}", f"Call-ID: {call_id or token}", f"CSeq: 1 {method}", "Max-Forwards: 70",
-        f"Contact: <sip:mallory@{address}:{port}>", *lines, *kind, f"Content-Length: {len(body)}",
-        "", body,
-    ]).encode()  # fmt: skip
 
 
 # --- forged Via ------------------------------------------------------------------------------

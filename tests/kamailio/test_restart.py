@@ -14,15 +14,16 @@ from agent.kamailio import dialogs
 from agent.kamailio.dialogs import Dialog, State
 from agent.kamailio.stale_dialogs import StaleDialogs
 from common.topology import Role
+from host.netns import inside
 from testbed.agent_samples import FACTS
 from testbed.agent_samples import config as agent_config
+from testbed.sip.addresses import CALLER, SBC1
 from testbed.sip.agent import Agent, sdp
-from testbed.sip.netns import inside
+from testbed.sip.calls import established
 from testbed.sip.node import Node
-from testbed.sip.plane import CALLER, Cluster, wait_until
+from testbed.sip.plane import Cluster, wait_until
+from testbed.sip.records import records
 from testbed.sip.unheard import answered_at_once
-from tests.kamailio.test_calls import SBC1, established
-from tests.kamailio.test_records import records
 
 pytestmark = pytest.mark.sip
 RELAY = "203.0.113.3"

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from testbed.sip.addresses import RTPS, SBC1
 from testbed.sip.agent import Agent, sdp
+from testbed.sip.calls import established
 from testbed.sip.media import relaying
-from testbed.sip.plane import RTPS, Cluster, wait_until
-from tests.kamailio.test_calls import SBC1, established
+from testbed.sip.plane import Cluster, wait_until
 
 pytestmark = pytest.mark.sip
 NO_MEDIA = "no rtpengine took the SDP"

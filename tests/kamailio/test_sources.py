@@ -5,31 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1, SBC2
 from testbed.sip.agent import Agent, Message
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster
+from testbed.sip.calls import established
+from testbed.sip.http import fetch
+from testbed.sip.plane import Cluster
+from testbed.sip.raw_messages import ask, raw
 from testbed.sip.router_confd_stub import answer
-from tests.kamailio.test_calls import SBC1, SBC2, established
-from tests.kamailio.test_edge import ask, fetch, raw
+from testbed.sip.sources import SOURCE_TABLES, publish, withdraw
 
 pytestmark = pytest.mark.sip
 UNTRUSTED = "198.51.100.66"
-HEAD = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
-TABLES = (
-    "ban", "untrusted_requests", "trusted_sources", "login_failures", "untrusted_calls",
-    "challenging_router",
-)  # fmt: skip
-
-
-def publish(plane: Cluster, addresses: Sequence[str], *, valid_s: int = 300) -> None:
-    """The list that consul-template would render on each SBC."""
-    rows = [HEAD, f"0:until:0:0:{int(time.time()) + valid_s}:0"]
-    rows += [f"{i}:{address}:0:0:1:0" for i, address in enumerate(addresses, 1)]
-    for sbc in plane.tier("sbc"):
-        plane.apply(sbc, "provisioned-sources", rows)
+TABLES = (*SOURCE_TABLES, "challenging_router")
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +30,7 @@ def _list(plane: Cluster) -> Iterator[None]:
             sbc.rpc("htable.flush", table)
     publish(plane, [CALLER])
     yield
-    for sbc in plane.tier("sbc"):
-        plane.apply(sbc, "provisioned-sources", [HEAD])
+    withdraw(plane)
 
 
 @pytest.fixture
@@ -181,8 +171,7 @@ def test_without_a_good_list_all_may_try(
     plane: Cluster, callee: Agent, untrusted: Agent, valid_s: int | None
 ) -> None:
     if valid_s is None:
-        for sbc in plane.tier("sbc"):
-            plane.apply(sbc, "provisioned-sources", [HEAD])
+        withdraw(plane)
     else:
         publish(plane, [CALLER], valid_s=valid_s)
     call = untrusted.call(SBC1)

@@ -14,17 +14,8 @@ from settings import load
 from testbed.sip.netns import socket_in
 from testbed.sip.plane import Cluster, cluster, wait_until, with_sip
 from testbed.sip.registrar import TcpRegistrar
-from tests.kamailio.test_registration import (
-    PUBLIC,
-    REGISTRAR,
-    Agents,
-    agents,
-    registered,
-    tell,
-    trunk,
-)
+from testbed.sip.registration import PUBLIC, REGISTRAR, Agents, registered, tell, trunk
 
-__all__ = ["agents"]  # the fixture
 pytestmark = pytest.mark.sip
 
 

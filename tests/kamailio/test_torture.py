@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
+from testbed.sip.addresses import ATTACKER, CALLEE, CALLER, SBC1
 from testbed.sip.agent import Agent
-from testbed.sip.attack import ATTACKER, call_works, everybody, forgive, hang_up, replies, send
-from testbed.sip.plane import CALLEE, CALLER, Cluster
+from testbed.sip.calls import call_works
+from testbed.sip.plane import Cluster
+from testbed.sip.processes import everybody
+from testbed.sip.raw_messages import hang_up, replies, send
+from testbed.sip.sources import forgive
 from testbed.sip.torture import MESSAGES, Torture
-from tests.kamailio.test_calls import SBC1
 
 pytestmark = pytest.mark.sip
 QUIET_S = 0.2  # silence is silence after this time
@@ -20,12 +22,6 @@ QUIET_S = 0.2  # silence is silence after this time
 @pytest.fixture(scope="module")
 def processes(plane: Cluster) -> dict[str, frozenset[int]]:
     return everybody(plane)
-
-
-@pytest.fixture
-def attacker(plane: Cluster) -> Iterator[Agent]:
-    yield plane.ua(ATTACKER)
-    forgive(plane)
 
 
 def judge(plane: Cluster, attacker: Agent, callee: Agent, case: Torture) -> int:

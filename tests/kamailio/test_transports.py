@@ -19,9 +19,10 @@ from agent.kamailio.kamcmd import RpcFailed
 from common import ports
 from rendering.files import File
 from settings import load
+from testbed.sip.addresses import CALLEE, CALLEE2, CALLER
 from testbed.sip.agent import Agent, Call, TcpAgent, sdp
 from testbed.sip.netns import run
-from testbed.sip.plane import CALLEE, CALLEE2, CALLER, Cluster, cluster, wait_until, with_sip
+from testbed.sip.plane import Cluster, cluster, wait_until, with_sip
 from testbed.sip.router_confd_stub import answer
 
 pytestmark = pytest.mark.sip

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from lab.aws.autoscaling import groups, refresh_api
 from lab.aws.views import instances
-from tests.lab.conftest import Aws, tick
+from testbed.moto_aws import Aws, tick
 
 LAUNCH = {
     "LifecycleHookName": "up",

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from lab.aws.moto_fixes import cloudwatch
 from lab.aws.views import instances
 from lab.names import ELASTIC_IPS
-from tests.lab.conftest import Aws
+from testbed.moto_aws import Aws
 
 
 def test_user_data_of_a_later_template_version(aws: Aws) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -12,11 +11,10 @@ import pytest
 from hypothesis import settings
 
 from testbed.router_confd.instance import Instance, Site, free_port
-from testbed.router_confd.postgres import Postgres, binaries
+from testbed.router_confd.postgres import Postgres, binaries, new_database
 
 settings.register_profile("busy-machine", deadline=None)
 settings.load_profile("busy-machine")
-_names = count()
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +80,3 @@ def confd(postgres: Postgres, database: str, instances: Callable[..., Instance])
 def site(confd: Instance) -> Site:
     """A tenant of its own for each test."""
     return Site(confd)
-
-
-def new_database(server: Postgres) -> str:
-    """An empty database on a running server."""
-    name = f"confd{next(_names)}"
-    server.sql(f"CREATE DATABASE {name}")
-    return name

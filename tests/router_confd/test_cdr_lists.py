@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 
+from testbed.router_confd.call_records import record, stored
 from testbed.router_confd.instance import Instance, Site, eventually
+from testbed.router_confd.pair import Pair
 from testbed.router_confd.postgres import Postgres
-from tests.router_confd.test_cdr_batches import Pair
-from tests.router_confd.test_kamailio_files import record, stored
 
 pytestmark = pytest.mark.db
 PATH = "/1.0/kamailio/cdrs"

@@ -7,17 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from testbed.router_confd.certificates import Authority
+from agent.consul import pki
+from testbed.router_confd.call_records import record, send, stored
 from testbed.router_confd.instance import Instance, Site, eventually
-from testbed.router_confd.postgres import PASSWORD, USER, Postgres
-from tests.router_confd.conftest import new_database
-from tests.router_confd.test_kamailio_files import record, send, stored
+from testbed.router_confd.postgres import PASSWORD, USER, Postgres, new_database
 
 pytestmark = pytest.mark.db
 
@@ -348,11 +348,19 @@ def test_it_waits_for_a_database_that_comes_late(
 def tls_server(
     postgres_factory: Callable[[], Postgres], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Postgres, Path]]:
-    authority = Authority(tmp_path_factory.mktemp("ca"))
+    authority = pki.new_authority("database")
+    pair = pki.issue_server(authority, ["localhost"], IPv4Address("127.0.0.1"))
+    directory = tmp_path_factory.mktemp("ca")
+    for name, text in {
+        "ca.pem": authority.certificate,
+        "server.pem": pair.certificate,
+        "server.key": pair.key,
+    }.items():
+        (directory / name).write_text(text)
     server = postgres_factory()
-    server.use_certificate(*authority.issue("127.0.0.1"))
+    server.use_certificate(directory / "server.pem", directory / "server.key")
     server.start()
-    yield server, authority.file
+    yield server, directory / "ca.pem"
     server.remove()
 
 
@@ -383,7 +391,8 @@ def test_a_server_of_another_authority_is_refused(
     tls_server: tuple[Postgres, Path], instances: Callable[..., Instance], tmp_path: Path
 ) -> None:
     server, _ = tls_server
-    other = Authority(tmp_path).file
+    other = tmp_path / "ca.pem"
+    other.write_text(pki.new_authority("another").certificate)
     instance = instances(
         server, new_database(server), C4_CONFD_DATABASE_HOST="127.0.0.1",
         C4_CONFD_DATABASE_CA=str(other),

@@ -9,31 +9,10 @@ import pytest
 
 from common import cdr
 from router_confd.routing.registrations import COLUMNS
+from testbed.router_confd.call_records import record, send, stored
 from testbed.router_confd.instance import Instance, Site
 
 pytestmark = pytest.mark.db
-
-
-def record(site: Site, **more: Any) -> dict[str, Any]:
-    return {
-        "tenant_uuid": site.uuid,
-        "source_ip": "10.0.0.1",
-        "source_port": "5060",
-        "from_uri": "sip:a@b",
-        "to_uri": "sip:c@d",
-        "call_id": uuid4().hex,
-        "call_start": 1_600_000_000,
-        "duration": "60",
-    } | more
-
-
-def send(confd: Instance, body: dict[str, Any]) -> Any:
-    return confd.kamailio.post("/1.0/kamailio/cdr", json=body)
-
-
-def stored(site: Site) -> list[Any]:
-    items = site.client.get("/1.0/cdrs", params={"limit": 100_000}).json()["items"]
-    return [item for item in items if item["tenant_uuid"] == site.uuid]
 
 
 def test_cdr_is_stored(site: Site) -> None:

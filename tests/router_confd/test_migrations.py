@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from router_confd.database.migrate import config
 from router_confd.database.models import Base
-from testbed.router_confd.postgres import USER, Postgres
-from tests.router_confd.conftest import new_database
+from testbed.router_confd.postgres import USER, Postgres, new_database
 
 pytestmark = pytest.mark.db
 

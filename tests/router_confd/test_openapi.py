@@ -19,8 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from testbed.router_confd.instance import API_KEY, Instance, Site
-from testbed.router_confd.postgres import Postgres
-from tests.router_confd.conftest import new_database
+from testbed.router_confd.postgres import Postgres, new_database
 
 pytestmark = [pytest.mark.db, pytest.mark.slow]
 

@@ -41,6 +41,12 @@ def synthesized(deployment_name: str, demo: Synthesized, production: Synthesized
     return {"demo": demo, "production.example": production}[deployment_name]
 
 
+@pytest.fixture(scope="session")
+def snapshots() -> Path:
+    """Folder of the accepted stacks, one folder per deployment in it."""
+    return SNAPSHOTS
+
+
 @pytest.fixture
 def matches_snapshot(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """Compare a text with `snapshots/<name>`; `pytest --snapshot-update` writes it."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from testbed.synthesized import Synthesized, readable
-from tests.synth.conftest import SNAPSHOTS
 
 
 def test_stacks_match_their_snapshots(
@@ -18,9 +18,12 @@ def test_stacks_match_their_snapshots(
 
 
 def test_no_snapshot_is_left_of_a_stack_that_is_gone(
-    synthesized: Synthesized, deployment_name: str, request: pytest.FixtureRequest
+    synthesized: Synthesized,
+    deployment_name: str,
+    snapshots: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
-    for path in (SNAPSHOTS / deployment_name).glob("*.yaml"):
+    for path in (snapshots / deployment_name).glob("*.yaml"):
         if path.stem not in synthesized.names and request.config.getoption("update_snapshots"):
             path.unlink()
         else:

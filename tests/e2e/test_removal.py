@@ -1,4 +1,4 @@
-"""Does removing the local cloud leave anything behind? Runs last: it removes the deployment."""
+"""Does removing the local cloud leave anything behind? It removes the deployment that all share."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab.api import Lab
-from tests.e2e.conftest import LAB, World
+from testbed.deployment.world import LAB, World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.last, pytest.mark.timeout(300)]
 
 
 def _namespaces() -> list[str]:
