@@ -28,12 +28,12 @@ from docs_gen import faults
 from host.progress import Board
 from lab.api import Lab
 from settings import Tenant
-from settings.load import ROOT, deployment_path
+from settings.load import deployment_path
+from testbed import findings
+from testbed.findings import LOGS
 
 LAB = os.environ.get("C4_E2E_LAB", "test")  # another name lets two sessions run side by side
 KEEP = os.environ.get("C4_E2E_KEEP") == "1"  # leave the deployment running for the next run
-RECORD = os.environ.get("C4_E2E_RECORD") == "1"  # the findings are for the documentation
-LOGS = Path(os.environ.get("C4_E2E_LOGS", ROOT / ".e2e-logs"))
 
 
 @dataclass(frozen=True)
@@ -91,24 +91,12 @@ def world(deployed: World) -> World:
     return deployed
 
 
-FINDINGS: list[faults.Finding] = []
-
-
 @pytest.fixture
-def report() -> Callable[[faults.Finding], None]:
+def report(
+    record_property: Callable[[str, object], None],
+) -> Callable[[faults.Finding], None]:
     """Takes what a fault test measured, before the test judges it."""
-    return FINDINGS.append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the findings, and write them down."""
-    if not FINDINGS:
-        return
-    path = ROOT / faults.RESULTS if RECORD else LOGS / faults.RESULTS.name
-    faults.record(path, FINDINGS)
-    terminalreporter.section(f"calls while something breaks ({path})")
-    for row in faults.aligned(FINDINGS):
-        terminalreporter.write_line(row)
+    return findings.reporter(record_property)
 
 
 @pytest.hookimpl(wrapper=True)
