@@ -6,6 +6,8 @@ SHELL := bash
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 PYTEST := $(PYTHON) -m pytest
+# Tests mostly wait: four processes keep two cores busy.
+WORKERS ?= 4
 # Whatever begins as a shell script, with or without a suffix.
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^.!.*[ \/](ba)?sh$$/ {print FILENAME} {nextfile}')
 
@@ -25,7 +27,7 @@ demo-down: ## remove the demo (root)
 
 test: ## every test but `make faults` (root; the first run builds the machine image)
 	@scripts/bootstrap tests
-	@$(PYTEST) -m "not faults" $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) -m "not faults" $(PYTEST_ARGS)
 
 test-unit: ## the tests that take milliseconds; no root
 	@scripts/bootstrap

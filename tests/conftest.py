@@ -1,15 +1,24 @@
-"""Shared by all tests: the lazy AWS provider before anything else, and who may run what."""
+"""Shared by all tests: the lazy AWS provider before anything else, and who may run what and where.
+
+`pytest -n 4` runs modules side by side, each as a whole by one of four processes. What a module
+starts has names, ports and directories of its own, so nothing else keeps modules apart.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import PurePosixPath
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from c4 import lazy_provider
 from c4.lazy_provider import environment
 from image import layers
+from testbed import findings
 
 environment.prepare()
 lazy_provider.install()  # before any test imports cdktf
@@ -17,6 +26,41 @@ lazy_provider.install()  # before any test imports cdktf
 PROGRAMS = {"sip": "sipp", "e2e": "sipp"}
 NEED_ROOT = {"lab", "e2e"}
 NEED_IMAGE = ("lab", "sip", "e2e")
+
+# These share something that is expensive to make: a deployment, a database, a synthesized one.
+TOGETHER = ("tests/e2e", "tests/router_confd", "tests/synth")
+# These keep a core busy or measure how fast something is: never two of them at once.
+ONE_AT_A_TIME = (
+    "tests/kamailio/test_admission.py",
+    "tests/kamailio/test_flood.py",
+    "tests/kamailio/test_flood_tcp.py",
+    "tests/kamailio/test_memory.py",
+    "tests/kamailio/test_overload.py",
+)
+# What takes longest begins first, and the others fill the gaps.
+FIRST = ("tests/e2e", "tests/kamailio", "tests/router_confd")
+
+
+def group(nodeid: str) -> str:
+    """What is run by one process, in this order, of the test's module and others."""
+    path = nodeid.partition("::")[0]
+    if path in ONE_AT_A_TIME:
+        return "one at a time"
+    folder = str(PurePosixPath(path).parent)
+    return folder if folder in TOGETHER else path
+
+
+class Scheduling(LoadScopeScheduling):
+    """Gives a group of tests to each process, and the next one when it is nearly done."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False  # the order of `pytest_collection_modifyitems`
+    return Scheduling(config, log)
 
 
 def _obstacle(marker: str) -> str:
@@ -29,35 +73,58 @@ def _obstacle(marker: str) -> str:
     return ""
 
 
-def _place(item: pytest.Item) -> tuple[bool, bool]:
-    """Key of the order of tests; those with the same key stay as they were collected."""
-    return item.get_closest_marker("e2e") is not None, item.get_closest_marker("last") is not None
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End-to-end tests last, and what is marked `last` after all; skip what cannot run here.
-
-    In CI that ends the run instead.
-    """
+def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Order the tests; skip what this machine cannot run. In CI that ends the run instead."""
     in_ci = os.environ.get("CI") == "true"
-    items.sort(key=_place)
+    items.sort(key=_turn if _is_worker(session.config) else _cheap_first)
     for item in items:
         for marker in sorted(NEED_ROOT | set(PROGRAMS)):
             if item.get_closest_marker(marker) and (obstacle := _obstacle(marker)):
                 if in_ci:
-                    pytest.exit(f"{item.nodeid}: {obstacle}", returncode=2)
+                    session.shouldstop = reason = f"{item.nodeid}: {obstacle}"
+                    pytest.exit(reason, returncode=4)
                 item.add_marker(pytest.mark.skip(reason=obstacle))
 
 
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    """Side by side, the longest begin first; what is marked `last` comes last of its place."""
+    places = [n for n, place in enumerate(FIRST) if item.nodeid.startswith(f"{place}/")]
+    return places[0] if places else len(FIRST), _is_last(item)
+
+
+def _cheap_first(item: pytest.Item) -> tuple[bool, bool]:
+    """In one process, end-to-end tests come last, and what is marked `last` after all."""
+    return item.get_closest_marker("e2e") is not None, _is_last(item)
+
+
+def _is_last(item: pytest.Item) -> bool:
+    return item.get_closest_marker("last") is not None
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the machine image when a chosen test needs it, so that none is skipped for its lack."""
+    """Build the machine image when a chosen test needs it, so that none is skipped for its lack.
+
+    Of several processes the first builds it, and none begins before.
+    """
     wanted = any(item.get_closest_marker(marker) for item in session.items for marker in NEED_IMAGE)
     if not wanted or os.geteuid() != 0 or session.config.option.collectonly:
         return
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if _is_worker(session.config) and os.environ["PYTEST_XDIST_WORKER"] != "gw0":
+        return
+    capture = session.config.pluginmanager.get_plugin("capturemanager")
 
     def say(message: str) -> None:
-        if reporter is not None:
-            reporter.write_line(f"machine image: {message}")
+        assert capture is not None
+        with capture.global_and_fixture_disabled():
+            print(f"machine image: {message}", file=sys.stderr)
 
     layers.build(say)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the fault tests have measured, and write it down."""
+    findings.summarize(terminalreporter)

@@ -29,14 +29,16 @@ def _dialog(number: int, node: int, state: State) -> dict[str, Any]:
     }  # fmt: skip
 
 
-DIALOGS = [
-    _dialog(8879, FACTS.node_id, State.CONFIRMED),
-    _dialog(1, FACTS.node_id, State.EARLY),
-    _dialog(2, FACTS.node_id, State.CONFIRMED_WITHOUT_ACK),
-    _dialog(3, FACTS.node_id, State.DELETED),
-    _dialog(1, OTHER, State.CONFIRMED),
-    _dialog(2, OTHER, State.EARLY),
-]
+def _dialogs() -> list[dict[str, Any]]:
+    """Made by each test: building the image may take minutes between import and test."""
+    return [
+        _dialog(8879, FACTS.node_id, State.CONFIRMED),
+        _dialog(1, FACTS.node_id, State.EARLY),
+        _dialog(2, FACTS.node_id, State.CONFIRMED_WITHOUT_ACK),
+        _dialog(3, FACTS.node_id, State.DELETED),
+        _dialog(1, OTHER, State.CONFIRMED),
+        _dialog(2, OTHER, State.EARLY),
+    ]
 
 
 class Kamailio:
@@ -54,7 +56,7 @@ class Kamailio:
 
 @pytest.mark.parametrize("role", [Role.SBC, Role.ROUTER])
 def test_only_own_calls_that_live_are_counted(role: Role, tmp_path: Path) -> None:
-    count = calls(config(role=role), FACTS, Kamailio(DIALOGS), tmp_path / "dump")
+    count = calls(config(role=role), FACTS, Kamailio(_dialogs()), tmp_path / "dump")
     assert count == 3
 
 
@@ -89,7 +91,7 @@ def _returned(number: int, **variables: str) -> dict[str, Any]:
 
 
 def test_counting_again_counts_anew_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    kamailio = Kamailio(DIALOGS)
+    kamailio = Kamailio(_dialogs())
     counts = [calls(config(), FACTS, kamailio, tmp_path / "dump") for _ in range(2)]
     assert counts == [3, 3]
     assert list(tmp_path.iterdir()) == []
@@ -101,7 +103,7 @@ def test_threads_do_not_read_each_other_s_dumps(tmp_path: Path) -> None:
 
     def kamailio(_: str, path: str) -> str:
         paths.append(path)
-        return Kamailio(DIALOGS)("dlg.dump_file", path)
+        return Kamailio(_dialogs())("dlg.dump_file", path)
 
     def count() -> None:
         calls(config(), FACTS, kamailio, tmp_path / "dump")
@@ -118,7 +120,7 @@ def test_threads_do_not_read_each_other_s_dumps(tmp_path: Path) -> None:
 def test_a_router_waits_only_for_calls_that_are_not_established(
     role: Role, expected: int, tmp_path: Path
 ) -> None:
-    count = bound(config(role=role), FACTS, Kamailio(DIALOGS), tmp_path / "dump")
+    count = bound(config(role=role), FACTS, Kamailio(_dialogs()), tmp_path / "dump")
     assert count == expected
 
 

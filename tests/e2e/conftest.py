@@ -26,12 +26,12 @@ from demo.router_confd import provision
 from docs_gen import faults
 from host.progress import Board
 from lab.api import Lab
-from settings.load import ROOT, deployment_path
+from settings.load import deployment_path
+from testbed import findings
 from testbed.deployment.world import LAB, World
+from testbed.findings import LOGS
 
 KEEP = os.environ.get("C4_E2E_KEEP") == "1"  # leave the deployment running for the next run
-RECORD = os.environ.get("C4_E2E_RECORD") == "1"  # the findings are for the documentation
-LOGS = Path(os.environ.get("C4_E2E_LOGS", ROOT / ".e2e-logs"))
 
 
 @pytest.fixture(scope="session")
@@ -74,24 +74,12 @@ def world(deployed: World) -> World:
     return deployed
 
 
-FINDINGS: list[faults.Finding] = []
-
-
 @pytest.fixture
-def report() -> Callable[[faults.Finding], None]:
+def report(
+    record_property: Callable[[str, object], None],
+) -> Callable[[faults.Finding], None]:
     """Takes what a fault test measured, before the test judges it."""
-    return FINDINGS.append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the findings, and write them down."""
-    if not FINDINGS:
-        return
-    path = ROOT / faults.RESULTS if RECORD else LOGS / faults.RESULTS.name
-    faults.record(path, FINDINGS)
-    terminalreporter.section(f"calls while something breaks ({path})")
-    for row in faults.aligned(FINDINGS):
-        terminalreporter.write_line(row)
+    return findings.reporter(record_property)
 
 
 @pytest.hookimpl(wrapper=True)
