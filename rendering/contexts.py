@@ -179,7 +179,7 @@ class KamailioContext:
             service=names.service_name(tenant.name, tier),
             router_service=names.service_name(tenant.name, Tier.ROUTER),
             rtp_service=names.service_name(tenant.name, Tier.RTP),
-            confd_service=names.service_name(tenant.name, Tier.CONFD),
+            confd_service=names.service_name(tenant.name, Tier.ROUTER_CONFD),
             confd_port=ports.ROUTER_CONFD_INTERNAL.number,
             sources_key=names.sources_key(tenant.name),
             tables=tables.declared(tier, times, call_load=call_load),
