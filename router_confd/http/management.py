@@ -13,8 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from router_confd.auth.login import Login
 from router_confd.container import Service
 from router_confd.database.models import Tenant
-from router_confd.http import errors
-from router_confd.http.internal import status_router
+from router_confd.http import errors, openapi, status
 from router_confd.resources.catalogue import RESOURCES, Resource
 from router_confd.resources.crud import Operations
 from router_confd.resources.schemas.base import Id
@@ -38,7 +37,7 @@ def app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     errors.install(result)
-    result.include_router(status_router(service))
+    result.include_router(status.router(service))
     for resource in RESOURCES:
         result.include_router(_router(service, resource))
     result.add_middleware(_Authenticated, login=Login(service))
@@ -108,9 +107,9 @@ def _router(service: Service, resource: Resource) -> APIRouter:
     create.__annotations__["body"] = resource.create
     update.__annotations__["body"] = resource.update
 
-    new = errors.documented(400, 401, 403, 409, 413, 503)
-    old = errors.documented(401, 404, 503)
-    changed = errors.documented(401, 403, 404, 409, 413, 503)
+    new = openapi.responses(400, 401, 403, 409, 413, 503)
+    old = openapi.responses(401, 404, 503)
+    changed = openapi.responses(401, 403, 404, 409, 413, 503)
     row = resource.read
 
     def add(path: str, call: Any, method: str, model: Any, answers: Any) -> None:
@@ -120,7 +119,7 @@ def _router(service: Service, resource: Resource) -> APIRouter:
         )
 
     add("", create, "POST", row | None if resource.parent else row, new)
-    add("", read_all, "GET", page, errors.documented(401, 503))
+    add("", read_all, "GET", page, openapi.responses(401, 503))
     add(f"/{{{name}}}", read, "GET", row, old)
     add(f"/{{{name}}}", update, "PUT", row, changed)
     add(f"/{{{name}}}", patch, "PATCH", row, changed)

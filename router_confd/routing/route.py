@@ -13,6 +13,8 @@ from router_confd.resources.schemas.kamailio import AuthReply, RoutingRequest
 from router_confd.routing import limits, outbound, sip_uri
 from router_confd.routing.normalization import Normalizer
 
+RtJson = dict[str, Any]
+
 BRANCH_FLAGS = 8
 FR_TIMER = 5_000  # milliseconds
 FR_INV_TIMER = 30_000  # milliseconds
