@@ -11,7 +11,8 @@ from router_confd.auth.kamailio import authenticate
 from router_confd.container import Service
 from router_confd.resources.schemas.kamailio import AuthReply, RoutingRequest
 from router_confd.routing import limits
-from router_confd.routing.route import RtJson, route
+from router_confd.routing.reply import RtJson
+from router_confd.routing.route import route
 
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 _total = Counter(
