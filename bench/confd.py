@@ -68,8 +68,8 @@ def real_confd(plane: Cluster, numbers: int) -> Iterator[Service]:
             name = f"confd{i}"
             place = Instance(postgres, directory / name, DATABASE)
             environment = place.environment | {
-                "C4_CONFD_KAMAILIO_LISTEN": f"{stub.address}:{stub.port}",
-                "C4_CONFD_API_LISTEN": f"{stub.address}:{ports.ROUTER_CONFD_API.number}",
+                "C4_ROUTER_CONFD_KAMAILIO_LISTEN": f"{stub.address}:{stub.port}",
+                "C4_ROUTER_CONFD_API_LISTEN": f"{stub.address}:{ports.ROUTER_CONFD_API.number}",
             }
             with place.log.open("ab") as log:
                 process = subprocess.Popen(

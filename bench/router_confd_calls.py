@@ -28,6 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.router_confd import ROOT, database
+from router_confd.config import OLD_PREFIX, PREFIX
 from testbed.load import meter
 from testbed.router_confd.instance import Instance, Site
 from testbed.router_confd.postgres import Postgres
@@ -149,12 +150,20 @@ def _round(version: Version, server: Postgres, rate: int, seconds: float) -> Cos
     return Cost(service, stored, (slowest[0], slowest[1]))
 
 
+def _environment(instance: Instance, tree: Path) -> dict[str, str]:
+    """The instance's settings, by the names that the version in `tree` has for them."""
+    settings = instance.environment
+    if PREFIX not in (tree / "router_confd/config.py").read_text():
+        settings = {name.replace(PREFIX, OLD_PREFIX): text for name, text in settings.items()}
+    return settings | {"PYTHONPATH": str(tree)}
+
+
 @contextmanager
 def _serving(server: Postgres, tree: Path, name: str) -> Iterator[Version]:
     server.sql(f"CREATE DATABASE {name}")
     with TemporaryDirectory(dir="/var/tmp") as directory:
         instance = Instance(server, Path(directory), name)
-        environment = instance.environment | {"PYTHONPATH": str(tree)}
+        environment = _environment(instance, tree)
         with instance.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "router_confd"], cwd=tree, env=environment,

@@ -1,7 +1,7 @@
 """router-confd's internal listener with two more paths that answer a constant.
 
-`/floor` is an endpoint of the same application, as the others are. `/bare` takes the same short way
-past FastAPI as a routing question: beneath it there is nothing but the HTTP server.
+`/floor` is a route of the same application that reads the request itself. `/bare` takes the fast
+path, as a routing request does: beneath it there is nothing but the HTTP server.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from fastapi import Request, Response
 from router_confd import container
 from router_confd.config import load_secrets, load_settings
 from router_confd.database import migrate
-from router_confd.http import internal, server
-from router_confd.http.fast_path import Answer
+from router_confd.http import fast_path, internal, uvicorn_adapter
+from router_confd.http.fast_path import Handler
 
 CONSTANT = b'{"auth":null,"rtjson":{"success":false,"padding":"' + b"x" * 560 + b'"}}'
 
@@ -30,12 +30,10 @@ async def main() -> None:
     parts = container.build(settings, load_secrets(settings.secrets_file))
     await migrate.upgrade(parts.database)
     app = internal.app(parts)
-    app.router.add_api_route(
-        "/floor", _floor, methods=["POST"], route_class_override=internal.DirectRoute
-    )
-    answers: dict[str, Answer] = {**internal.answers(parts), "/bare": lambda _: CONSTANT}
+    app.router.add_route("/floor", _floor, methods=["POST"])
+    handlers: dict[str, Handler] = {**fast_path.handlers(parts), "/bare": lambda _: CONSTANT}
     follower = asyncio.create_task(parts.sync.run())
-    await server.listener(app, settings.kamailio_listen, answers).serve()
+    await uvicorn_adapter.listener(app, settings.kamailio_listen, handlers).serve()
     follower.cancel()
 
 

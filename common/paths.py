@@ -20,11 +20,11 @@ DIALOGS: Final = RUN / "dialogs"  # Kamailio writes there, the agent reads and d
 RENDERED: Final = RUN / "rendered"  # consul-template's output, before validation
 APPLIED: Final = RUN / "applied"  # digest of the last list that Kamailio accepted
 RTPENGINE_ENV: Final = RUN / "rtpengine.env"
-CONFD_ENV: Final = RUN / "router-confd.env"
+ROUTER_CONFD_ENV: Final = RUN / "router-confd.env"
 MAINTENANCE: Final = RUN / "maintenance"  # exists while the service was stopped on purpose
 # Raft's peers.json for a server that goes on alone; c4-quorum.path hands it to Consul
 RECOVERY: Final = RUN / "agent" / "peers.json"
 DRAIN: Final = RUN / "agent" / "drain.json"  # start of a drain, for a restarted agent
 
 RDS_CA: Final = Path("/etc/c4/rds-ca.pem")
-CONFD_SPOOL: Final = Path("/var/lib/c4/router-confd")
+ROUTER_CONFD_SPOOL: Final = Path("/var/lib/c4/router-confd")

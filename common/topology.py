@@ -26,7 +26,7 @@ class Tier(StrEnum):
     SBC = "sbc"
     ROUTER = "router"
     RTP = "rtp"
-    CONFD = "router-confd"
+    ROUTER_CONFD = "router-confd"
 
     @property
     def segment(self) -> Segment:
@@ -35,7 +35,7 @@ class Tier(StrEnum):
             Tier.SBC: Segment.EDGE,
             Tier.ROUTER: Segment.INTERNAL,
             Tier.RTP: Segment.MEDIA,
-            Tier.CONFD: Segment.INTERNAL,
+            Tier.ROUTER_CONFD: Segment.INTERNAL,
         }[self]
 
     @property
@@ -57,7 +57,7 @@ class Role(StrEnum):
     SBC = Tier.SBC.value
     ROUTER = Tier.ROUTER.value
     RTP = Tier.RTP.value
-    ROUTER_CONFD = Tier.CONFD.value
+    ROUTER_CONFD = Tier.ROUTER_CONFD.value
     CONSUL_SERVER = CONSUL_SERVER
 
     @property

@@ -36,9 +36,9 @@ from settings.load import ROOT
 def access(cluster: Cluster, tenant: Tenant) -> Access:
     """How to reach the management API of a tenant."""
     secrets = cluster.lab.client("secretsmanager")
-    name = secret_name(cluster.deployment.deployment, tenant.name, Tier.CONFD.value)
+    name = secret_name(cluster.deployment.deployment, tenant.name, Tier.ROUTER_CONFD.value)
     secret = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
-    instances = cluster.machines(tenant.name, Tier.CONFD.value)
+    instances = cluster.machines(tenant.name, Tier.ROUTER_CONFD.value)
     return Access(
         urls=[
             f"https://{machine.private_ip}:{ports.ROUTER_CONFD_API.number}" for machine in instances

@@ -268,7 +268,7 @@ def picture(deployment: settings.Deployment) -> str:
             topology.Tier.SBC: "SBC: Kamailio",
             topology.Tier.ROUTER: "router: Kamailio",
             topology.Tier.RTP: "RTP: rtpengine",
-            topology.Tier.CONFD: "router-confd: FastAPI",
+            topology.Tier.ROUTER_CONFD: "router-confd: FastAPI",
         }
         for tier, label in labels.items():
             size = tenant.size(tier)

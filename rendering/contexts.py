@@ -186,7 +186,7 @@ class ConsulNames:
             service=names.service_name(tenant, tier),
             router_service=names.service_name(tenant, Tier.ROUTER),
             rtp_service=names.service_name(tenant, Tier.RTP),
-            router_confd_service=names.service_name(tenant, Tier.CONFD),
+            router_confd_service=names.service_name(tenant, Tier.ROUTER_CONFD),
             sources_key=names.sources_key(tenant),
         )
 

@@ -12,7 +12,7 @@ from settings.deployment import Deployment
 from settings.tenant import Tenant
 from settings.tiers import CallTierSize, KamailioSize
 
-CONFD_DRAIN_S = 30  # router-confd has no calls, only requests in progress
+ROUTER_CONFD_DRAIN_S = 30  # router-confd has no calls, only requests in progress
 CONSUL_DRAIN_S = 0
 
 
@@ -95,13 +95,13 @@ _SERVICE_PORT = {
     Tier.SBC: ports.SIP_INTERNAL.number,
     Tier.ROUTER: ports.SIP_INTERNAL.number,
     Tier.RTP: ports.RTPENGINE_NG.number,
-    Tier.CONFD: ports.ROUTER_CONFD_INTERNAL.number,
+    Tier.ROUTER_CONFD: ports.ROUTER_CONFD_INTERNAL.number,
 }
 _CHECK_PATH = {
     Tier.SBC: "/health/sip",
     Tier.ROUTER: "/health/sip",
     Tier.RTP: "/health/ng",
-    Tier.CONFD: "/health/http",
+    Tier.ROUTER_CONFD: "/health/http",
 }
 
 
@@ -127,7 +127,7 @@ def agent_config(
     """The agent's configuration on an instance of a tenant's tier."""
     name = deployment.deployment
     size = tenant.size(tier)
-    confd = tier is Tier.CONFD
+    confd = tier is Tier.ROUTER_CONFD
     return Config(
         deployment=name,
         region=deployment.region,
@@ -156,7 +156,7 @@ def agent_config(
         lists=lists,
         hook_launching=names.HOOK_LAUNCHING,
         hook_terminating=names.HOOK_TERMINATING,
-        drain_s=size.drain_s if isinstance(size, CallTierSize) else CONFD_DRAIN_S,
+        drain_s=size.drain_s if isinstance(size, CallTierSize) else ROUTER_CONFD_DRAIN_S,
         metric_namespace=names.metric_namespace(name),
         metric_active_calls=names.METRIC_ACTIVE_CALLS,
     )

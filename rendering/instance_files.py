@@ -20,7 +20,7 @@ _SERVICE_UNIT = {
     Tier.SBC: "kamailio.service",
     Tier.ROUTER: "kamailio.service",
     Tier.RTP: "rtpengine.service",
-    Tier.CONFD: "router-confd.service",
+    Tier.ROUTER_CONFD: "router-confd.service",
 }
 
 

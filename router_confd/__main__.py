@@ -23,7 +23,7 @@ FAILED = 1
 def main() -> int:
     """Exit status: 0 ended as told, 1 a part failed, 2 the settings are bad."""
     parser = argparse.ArgumentParser(
-        prog="router-confd", description="The routing API. Settings: C4_CONFD_* variables."
+        prog="router-confd", description="The routing API. Settings: C4_ROUTER_CONFD_* variables."
     )
     parser.add_argument(
         "command",

@@ -1,9 +1,10 @@
-"""Settings of the service, read from `C4_CONFD_*` environment variables and two secret files."""
+"""Settings of the service: environment variables `C4_ROUTER_CONFD_*` and two secret files."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self, TypeVar
@@ -21,9 +22,10 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from common import ports
+from common import paths, ports
 
-PREFIX = "C4_CONFD_"
+PREFIX = "C4_ROUTER_CONFD_"
+OLD_PREFIX = "C4_CONFD_"  # before version 0.2.0
 T = TypeVar("T")
 
 
@@ -53,7 +55,7 @@ ListenAddress = Annotated[Listen, NoDecode, BeforeValidator(_listen)]
 
 
 class Settings(BaseSettings):
-    """Every field is the environment variable `C4_CONFD_<NAME>`; an empty one counts as unset."""
+    """Each field is the environment variable `C4_ROUTER_CONFD_<NAME>`; empty counts as unset."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
@@ -92,7 +94,7 @@ class Settings(BaseSettings):
         default=None, description="CA bundle (PEM) of wazo-auth, if not a public one"
     )
     spool_dir: Path = Field(
-        default=Path("/var/lib/c4/router-confd"), description="CDRs waiting for the database"
+        default=paths.ROUTER_CONFD_SPOOL, description="CDRs waiting for the database"
     )
     spool_limit: int = Field(default=100_000, ge=1, description="CDRs; beyond it 503")
     max_staleness: float = Field(
@@ -159,7 +161,18 @@ class Secrets(BaseModel):
 
 def load_settings() -> Settings:
     """Settings from the environment. Raises ConfigError naming every bad variable."""
+    if moved := _moved():
+        raise ConfigError("\n".join(moved))
     return _explained(_settings, lambda where: f"{PREFIX}{where.upper()}")
+
+
+def _moved() -> list[str]:
+    """One line for each variable that is still set under its old name."""
+    return [
+        f"{OLD_PREFIX}{name.upper()}: moved to {PREFIX}{name.upper()}"
+        for name in Settings.model_fields
+        if os.environ.get(f"{OLD_PREFIX}{name.upper()}")
+    ]
 
 
 def _settings() -> Settings:

@@ -61,5 +61,5 @@ class Tenant(Model):
             Tier.SBC: self.sbc,
             Tier.ROUTER: self.router,
             Tier.RTP: self.rtp,
-            Tier.CONFD: self.router_confd,
+            Tier.ROUTER_CONFD: self.router_confd,
         }[tier]

@@ -51,9 +51,11 @@ class TenantStack(DeploymentStack):
         self.sbc = self._tier(Tier.SBC, secrets=[self.sbc_tls_secret])
         self.router = self._tier(Tier.ROUTER)
         self.rtp = self._tier(Tier.RTP)
-        self.router_confd_secret = self._secret(Tier.CONFD, purpose="API key and encryption key")
+        self.router_confd_secret = self._secret(
+            Tier.ROUTER_CONFD, purpose="API key and encryption key"
+        )
         self.router_confd = self._tier(
-            Tier.CONFD, secrets=[self.router_confd_secret], may=self._use_database()
+            Tier.ROUTER_CONFD, secrets=[self.router_confd_secret], may=self._use_database()
         )
         self.database = self._database()
 

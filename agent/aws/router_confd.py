@@ -78,19 +78,19 @@ def write_database(config: Config, instance: Facts) -> None:
         raise AgentError(f"database {database.instance}: has no address yet")
     write_credentials(config, owner=USER, found=found)
     environment = {
-        "C4_CONFD_DATABASE_HOST": endpoint["Address"],
-        "C4_CONFD_DATABASE_PORT": endpoint.get("Port", 5432),
-        "C4_CONFD_DATABASE_NAME": database.name,
-        "C4_CONFD_DATABASE_CREDENTIALS_FILE": paths.SECRETS / DATABASE_FILE,
-        "C4_CONFD_DATABASE_CA": paths.RDS_CA,
-        "C4_CONFD_SECRETS_FILE": paths.SECRETS / SECRETS_FILE,
-        "C4_CONFD_KAMAILIO_LISTEN": f"{instance.private_ip}:{config.ports.confd_kamailio}",
-        "C4_CONFD_API_LISTEN": f"{instance.private_ip}:{config.ports.confd_api}",
-        "C4_CONFD_API_TLS_CERT": paths.SECRETS / API_CERTIFICATE,
-        "C4_CONFD_API_TLS_KEY": paths.SECRETS / API_KEY,
-        "C4_CONFD_SPOOL_DIR": paths.CONFD_SPOOL,
+        "C4_ROUTER_CONFD_DATABASE_HOST": endpoint["Address"],
+        "C4_ROUTER_CONFD_DATABASE_PORT": endpoint.get("Port", 5432),
+        "C4_ROUTER_CONFD_DATABASE_NAME": database.name,
+        "C4_ROUTER_CONFD_DATABASE_CREDENTIALS_FILE": paths.SECRETS / DATABASE_FILE,
+        "C4_ROUTER_CONFD_DATABASE_CA": paths.RDS_CA,
+        "C4_ROUTER_CONFD_SECRETS_FILE": paths.SECRETS / SECRETS_FILE,
+        "C4_ROUTER_CONFD_KAMAILIO_LISTEN": f"{instance.private_ip}:{config.ports.confd_kamailio}",
+        "C4_ROUTER_CONFD_API_LISTEN": f"{instance.private_ip}:{config.ports.confd_api}",
+        "C4_ROUTER_CONFD_API_TLS_CERT": paths.SECRETS / API_CERTIFICATE,
+        "C4_ROUTER_CONFD_API_TLS_KEY": paths.SECRETS / API_KEY,
+        "C4_ROUTER_CONFD_SPOOL_DIR": paths.ROUTER_CONFD_SPOOL,
     }
-    write(paths.CONFD_ENV, "".join(f"{key}={value}\n" for key, value in environment.items()))
+    write(paths.ROUTER_CONFD_ENV, "".join(f"{key}={value}\n" for key, value in environment.items()))
 
 
 def write_credentials(

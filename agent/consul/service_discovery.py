@@ -39,7 +39,7 @@ def of(consul: LocalConsul, tags: Mapping[str, str]) -> Plane:
     def instances(tier: Tier) -> list[dict[str, Any]]:
         return consul.instances(names.service_name(tags[names.TAG_TENANT], tier))
 
-    confds = [f"http://{i['Address']}:{i['Port']}" for i in instances(Tier.CONFD)]
+    confds = [f"http://{i['Address']}:{i['Port']}" for i in instances(Tier.ROUTER_CONFD)]
     random.shuffle(confds)
     return Plane(
         routers=frozenset(i["Address"] for i in instances(Tier.ROUTER)),

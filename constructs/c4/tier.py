@@ -122,6 +122,6 @@ class TierGroup(Construct):
 def _lifecycle(tenant: Tenant, tier: Tier) -> Lifecycle:
     size = tenant.size(tier)
     return Lifecycle(
-        launch_s=LAUNCH_WITH_DATABASE_S if tier is Tier.CONFD else LAUNCH_S,
+        launch_s=LAUNCH_WITH_DATABASE_S if tier is Tier.ROUTER_CONFD else LAUNCH_S,
         drain_s=size.drain_s if isinstance(size, CallTierSize) else DRAIN_REQUESTS_S,
     )

@@ -1,12 +1,13 @@
-"""Digest credentials of ours towards PBXs and carriers, for the routing reply."""
+"""Our digest credentials towards PBXs and carriers, for the routing reply."""
 
 from __future__ import annotations
 
 from router_confd.auth.crypto import Vault, ha1
 from router_confd.directory.rows import Ipbx, Trunk
+from router_confd.routing.reply import Login
 
 
-def towards_ipbx(vault: Vault, ipbx: Ipbx) -> dict[str, str]:
+def towards_ipbx(vault: Vault, ipbx: Ipbx) -> Login:
     """User, realm and HA1; empty when the PBX lacks one of them. Its password is not stored."""
     if not (ipbx.username and ipbx.realm and ipbx.realm_ha1):
         return {}
@@ -16,7 +17,7 @@ def towards_ipbx(vault: Vault, ipbx: Ipbx) -> dict[str, str]:
     return {"auth_username": ipbx.username, "auth_ha1": secret, "realm": ipbx.realm}
 
 
-def towards_trunk(vault: Vault, trunk: Trunk) -> dict[str, str]:
+def towards_trunk(vault: Vault, trunk: Trunk) -> Login:
     """User, realm, password and HA1; empty when the trunk lacks one of them."""
     password = vault.open(trunk.auth_password, trunk.tenant_uuid)
     if not (trunk.auth_username and trunk.realm and password):

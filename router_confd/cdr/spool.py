@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+Stored = dict[str, Any]  # a record as JSON has it
+
 
 class SpoolFull(Exception):
     """No further record fits; the sender should try another instance."""
@@ -26,7 +28,7 @@ class Spool:
             leftover.unlink()
         self.count = sum(1 for _ in directory.glob("*.json"))
 
-    def put(self, records: dict[UUID, dict[str, Any]]) -> dict[UUID, Exception]:
+    def put(self, records: dict[UUID, Stored]) -> dict[UUID, Exception]:
         """Keep records, safe from a power cut once this returns; what went wrong with the others.
 
         That is SpoolFull or OSError. Raises OSError when none is safe.
@@ -40,7 +42,7 @@ class Spool:
         self._sync()
         return failed
 
-    def _write(self, key: UUID, record: dict[str, Any]) -> None:
+    def _write(self, key: UUID, record: Stored) -> None:
         if self.count >= self._limit:
             raise SpoolFull
         final = self._directory / f"{key}.json"
@@ -54,9 +56,9 @@ class Spool:
         temporary.rename(final)
         self.count += not known
 
-    def batch(self, size: int) -> list[tuple[Path, dict[str, Any]]]:
+    def batch(self, size: int) -> list[tuple[Path, Stored]]:
         """Up to `size` waiting records."""
-        found: list[tuple[Path, dict[str, Any]]] = []
+        found: list[tuple[Path, Stored]] = []
         for path in self._waiting():
             try:
                 found.append((path, json.loads(path.read_text())))

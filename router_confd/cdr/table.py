@@ -7,14 +7,13 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from router_confd.database.engine import RECYCLE, Database
+from router_confd.database.engine import RECYCLE, Connection, Database
 
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 Record = dict[str, Any]  # by column
 
 _TYPES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TypeAlias
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import NullPool
 
 from router_confd.config import ConfigError, Settings, load_credentials
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 CONNECT_TIMEOUT = 3.0  # seconds; a failing-over database must not hold a request longer
 POOL_WAIT = 1.0  # seconds to wait for a free connection
@@ -72,7 +74,7 @@ class Database:
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
-    async def connect(self, *, statement_timeout: float | None = None) -> asyncpg.Connection[Any]:
+    async def connect(self, *, statement_timeout: float | None = None) -> Connection:
         """A new connection. `statement_timeout` in seconds, by default the setting's."""
         settings = self._settings
         credentials = load_credentials(settings.database_credentials_file)
@@ -92,7 +94,7 @@ class Database:
     def migrations(self) -> AsyncEngine:
         """An engine for schema changes, whose statements may take long. It keeps no connection."""
 
-        async def connect() -> asyncpg.Connection[Any]:
+        async def connect() -> Connection:
             return await self.connect(statement_timeout=MIGRATION_TIMEOUT)
 
         return create_async_engine(

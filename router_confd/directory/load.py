@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, TypeAlias
 
-import asyncpg
+from asyncpg import Record
 
+from router_confd.database.engine import Connection
 from router_confd.directory.dids import SELECT_NUMBERS, SELECT_PATTERNS
 from router_confd.directory.rows import Tenant
 from router_confd.directory.store import Directory
 
 SELECT_TENANTS = "SELECT uuid, max_calls, max_cps FROM tenants"
 CHUNK = 2_000  # rows per step of a load; other requests are served in between
-
-Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 
 async def load(connection: Connection) -> Directory:
@@ -49,11 +47,11 @@ async def refresh(
         change()
 
 
-def _by_uuid(records: Iterable[Any]) -> dict[str, Tenant]:
+def _by_uuid(records: Iterable[Record]) -> dict[str, Tenant]:
     return {record[0]: Tenant(*record) for record in records}
 
 
-async def _chunks(connection: Connection, query: str) -> AsyncIterator[list[Any]]:
+async def _chunks(connection: Connection, query: str) -> AsyncIterator[list[Record]]:
     cursor = await connection.cursor(query)
     while chunk := await cursor.fetch(CHUNK):
         yield chunk

@@ -16,8 +16,8 @@ import sys
 import time
 from collections import defaultdict
 
-from router_confd.database.engine import Database, is_unavailable
-from router_confd.directory.load import Connection, load, refresh
+from router_confd.database.engine import Connection, Database, is_unavailable
+from router_confd.directory.load import load, refresh
 from router_confd.directory.store import Directory
 
 CHANNEL = "router_confd"

@@ -1,9 +1,9 @@
-"""Failures as HTTP answers. No answer repeats what was sent: it may hold a password."""
+"""Errors as HTTP answers. No answer repeats what the client sent: it may hold a password."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from router_confd.cdr.spool import SpoolFull
+from router_confd.cdr.store import Incomplete
 from router_confd.database.engine import UNAVAILABLE, is_unavailable
 from router_confd.directory.sync import Stale
 
@@ -21,29 +22,12 @@ INVALID_TOKEN = "The provided token is not valid"
 RETRY_AFTER = {"Retry-After": "1"}
 
 
-_MEANINGS = {
-    400: "tenant_uuid is missing",
-    401: "no valid key or token",
-    403: "of another tenant",
-    404: "no such object, or not visible",
-    409: "a value that must be unique exists already",
-    422: "the body is not valid",
-    413: "the body is too large",
-    503: "not available now; another instance may be",
-}
-
-
-def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for these status codes."""
-    return {code: {"description": _MEANINGS[code]} for code in codes}
-
-
 class Unauthorized(Exception):
-    """The caller is nobody we know; the text is the answer's body."""
+    """The client is not authenticated; the text is the body of the answer."""
 
 
 class Invalid(Exception):
-    """A body that validates by itself but not against the database."""
+    """A body that is valid by itself, but not beside what the database has."""
 
     def __init__(self, field: str, message: str, kind: str = "value_error") -> None:
         super().__init__(message)
@@ -59,16 +43,21 @@ class Duplicate(Exception):
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers of this module."""
-    for kind, handler in _HANDLERS.items():
-        app.add_exception_handler(kind, handler)
+    """Let the application answer exceptions as `answer` does."""
+
+    async def handle(_request: object, error: Exception) -> Response:
+        return answer(error)
+
+    for kind in _ANSWERS:
+        app.add_exception_handler(kind, handle)
 
 
-async def answer(error: Exception) -> Response:
-    """What the application answers when an endpoint raises this. Raises what nobody handles."""
+def answer(error: Exception) -> Response:
+    """What clients get when an endpoint raises this. Raises it again when it has no answer here,
+    which means status 500."""
     for kind in type(error).__mro__:
-        if handler := _HANDLERS.get(kind):
-            return await handler(None, error)
+        if respond := _ANSWERS.get(kind):
+            return respond(error)
     raise error
 
 
@@ -92,21 +81,25 @@ def validation_items(errors: Any) -> list[dict[str, Any]]:
     ]
 
 
-async def _validation(_request: object, error: Exception) -> Response:
+def _validation(error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return JSONResponse({"detail": validation_items(error.errors())}, 422)
 
 
-async def _unauthorized(_request: object, error: Exception) -> Response:
+def _unauthorized(error: Exception) -> Response:
     return PlainTextResponse(str(error), 401)
 
 
-async def _invalid(_request: object, error: Exception) -> Response:
+def _invalid(error: Exception) -> Response:
     assert isinstance(error, Invalid)
     return JSONResponse({"detail": [error.item]}, 422)
 
 
-async def _duplicate(_request: object, error: Exception) -> Response:
+def _incomplete(error: Exception) -> Response:
+    return _invalid(Invalid(str(error), "field required", "value_error.missing"))
+
+
+def _duplicate(error: Exception) -> Response:
     assert isinstance(error, Duplicate)
     field, message = error.field, str(error)
     constraint = {"constraing_id": field, "constraint": {"unique": True}, "message": message}
@@ -120,20 +113,21 @@ async def _duplicate(_request: object, error: Exception) -> Response:
     return JSONResponse({"detail": detail}, 409)
 
 
-async def _stale(_request: object, _error: Exception) -> Response:
+def _stale(_error: Exception) -> Response:
     return JSONResponse({"detail": "not available, ask another instance"}, 503, RETRY_AFTER)
 
 
-async def _database(_request: object, error: Exception) -> Response:
+def _database(error: Exception) -> Response:
     if not is_unavailable(error):
         raise error
     return JSONResponse({"detail": "database not available"}, 503, RETRY_AFTER)
 
 
-_HANDLERS: dict[type, Callable[[object, Exception], Awaitable[Response]]] = {
+_ANSWERS: dict[type, Callable[[Exception], Response]] = {
     RequestValidationError: _validation,
     Unauthorized: _unauthorized,
     Invalid: _invalid,
+    Incomplete: _incomplete,
     Duplicate: _duplicate,
     Stale: _stale,
     SpoolFull: _stale,

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Body, FastAPI, HTTPException, Path, Query, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import UUID4, create_model
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from router_confd.auth.login import Login
 from router_confd.container import Service
-from router_confd.database.models import Tenant
-from router_confd.http import errors
-from router_confd.http.internal import status_router
-from router_confd.resources.catalogue import RESOURCES, Resource
-from router_confd.resources.crud import Operations
-from router_confd.resources.schemas.base import Id
+from router_confd.http import errors, status
+from router_confd.http.resource_router import make_router
+from router_confd.resources.catalogue import RESOURCES
 
 OPENAPI = "/api/v1/openapi.json"
 PUBLIC = ("/status", OPENAPI)
-BIGINT_MAX = 2**63 - 1
-
-Offset = Annotated[int, Query(ge=0, le=BIGINT_MAX)]
-PageSize = Annotated[int, Query(ge=0, le=BIGINT_MAX)]
-Changes = Annotated[dict[str, Any], Body(media_type="application/merge-patch+json")]
 
 
 def app(service: Service) -> FastAPI:
@@ -38,11 +27,11 @@ def app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     errors.install(result)
-    result.include_router(status_router(service))
+    result.include_router(status.router(service))
     for resource in RESOURCES:
-        result.include_router(_router(service, resource))
+        result.include_router(make_router(service, resource))
     result.add_middleware(_Authenticated, login=Login(service))
-    # Credentials here are headers that no browser adds by itself, so any origin may ask.
+    # No browser adds these credentials, which are headers, by itself: any origin may ask.
     result.add_middleware(
         CORSMiddleware,
         allow_origin_regex=".*",
@@ -54,7 +43,7 @@ def app(service: Service) -> FastAPI:
 
 
 class _Authenticated:
-    """ASGI middleware: nobody gets past it unknown, not even to a parser or a 404."""
+    """ASGI middleware: who is not authenticated reaches nothing, not even a parser or a 404."""
 
     def __init__(self, app: ASGIApp, login: Login) -> None:
         self._app = app
@@ -73,56 +62,3 @@ class _Authenticated:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def _router(service: Service, resource: Resource) -> APIRouter:
-    operations = Operations(service, resource)
-    router = APIRouter(prefix=f"/1.0/{resource.path}", tags=[resource.path])
-    is_tenant = resource.model is Tenant
-    name = "uuid" if is_tenant else "id"
-    key: Any = Annotated[UUID4 if is_tenant else Id, Path(alias=name)]
-    items: Any = list[resource.read]  # type: ignore[name-defined]
-    page = create_model(f"{resource.read.__name__}List", items=(items, ...))
-
-    async def create(request: Request, body: Any) -> Any:
-        return await operations.create(body, request.state.who)
-
-    async def read_all(request: Request, offset: Offset = 0, limit: PageSize = 100) -> Any:
-        return {"items": await operations.list(offset, limit, request.state.who)}
-
-    async def read(request: Request, key: Any) -> Any:
-        return await operations.read(key, request.state.who)
-
-    async def update(request: Request, key: Any, body: Any) -> Any:
-        return await operations.update(key, body, request.state.who)
-
-    async def patch(request: Request, key: Any, changes: Changes) -> Any:
-        return await operations.patch(key, changes, request.state.who)
-
-    async def delete(request: Request, key: Any) -> Any:
-        return await operations.delete(key, request.state.who)
-
-    # The types differ by resource; FastAPI reads them when the routes are added below.
-    for function in (read, update, patch, delete):
-        function.__annotations__["key"] = key
-    create.__annotations__["body"] = resource.create
-    update.__annotations__["body"] = resource.update
-
-    new = errors.documented(400, 401, 403, 409, 413, 503)
-    old = errors.documented(401, 404, 503)
-    changed = errors.documented(401, 403, 404, 409, 413, 503)
-    row = resource.read
-
-    def add(path: str, call: Any, method: str, model: Any, answers: Any) -> None:
-        summary = f"{call.__name__.replace('_', ' ').capitalize()}: {resource.name}"
-        router.add_api_route(
-            path, call, methods=[method], response_model=model, summary=summary, responses=answers
-        )
-
-    add("", create, "POST", row | None if resource.parent else row, new)
-    add("", read_all, "GET", page, errors.documented(401, 503))
-    add(f"/{{{name}}}", read, "GET", row, old)
-    add(f"/{{{name}}}", update, "PUT", row, changed)
-    add(f"/{{{name}}}", patch, "PATCH", row, changed)
-    add(f"/{{{name}}}", delete, "DELETE", row, old)
-    return router

@@ -1,21 +1,12 @@
-"""Prometheus metrics of the instance."""
+"""Prometheus metrics: the page, and gauges of the instance. `routing.lookup` has its own."""
 
 from __future__ import annotations
 
 from fastapi import Response
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from router_confd.container import Service
 
-_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
-
-routing_total = Counter(
-    "router_confd_routing", "Routing questions by outcome: routed, unknown, refused", ["outcome"]
-)
-routed = {outcome: routing_total.labels(outcome) for outcome in ("routed", "unknown", "refused")}
-routing_seconds = Histogram(
-    "router_confd_routing_seconds", "Time to decide a route, seconds", buckets=_BUCKETS
-)
 _age = Gauge("router_confd_directory_age_seconds", "Since the configuration was known to be new")
 _loads = Gauge("router_confd_directory_loads", "Full loads of the configuration since the start")
 _dids = Gauge("router_confd_dids", "DIDs known")

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from router_confd.database import models
 from router_confd.resources import write_hooks
 from router_confd.resources.schemas import carriers, cdrs, numbers, routing, tenants
 from router_confd.resources.schemas.base import Body, Read
 
+M = TypeVar("M", bound=models.Base)
+C = TypeVar("C", bound=Body)
+U = TypeVar("U", bound=Body)
+R = TypeVar("R", bound=Read)
+
 
 @dataclass(frozen=True)
-class Resource:
+class Resource(Generic[M, C, U, R]):
     path: str
-    name: str  # in 404 texts
-    model: Any
-    create: type[Body]
-    update: type[Body]
-    read: type[Read]
-    unique: str | None = None  # column whose duplicate is answered 409 on create
-    unique_label: str | None = None  # its name in that answer
-    parent: tuple[str, Any] | None = None  # the row's tenant is that of this reference
-    prepare: Callable[[write_hooks.Change], Awaitable[None]] = field(default=write_hooks.nothing)
+    name: str  # in the text of a 404
+    model: type[M]
+    create: type[C]
+    update: type[U]
+    read: type[R]
+    unique: str | None = None  # a duplicate in this column is answered with 409 on create
+    unique_label: str | None = None  # the column's name in that answer
+    parent: tuple[str, type[models.Owned]] | None = None  # this reference gives the tenant
+    prepare: Callable[[write_hooks.Change[M]], Awaitable[None]] = write_hooks.nothing
     keeps_falsy: bool = False  # in an update, 0 and "" keep the old value
 
 
-RESOURCES: tuple[Resource, ...] = (
+RESOURCES: tuple[Resource[Any, Any, Any, Any], ...] = (
     Resource(
         "tenants",
         "Tenant",

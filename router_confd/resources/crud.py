@@ -3,39 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
-from uuid import uuid4
+from typing import Any, Generic
+from uuid import UUID, uuid4
 
 from fastapi import HTTPException
 from pydantic import ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from router_confd.auth import tenancy
 from router_confd.auth.tenancy import Principal
 from router_confd.container import Service
-from router_confd.database.models import Tenant
+from router_confd.database.models import Owned, Tenant
 from router_confd.directory.sync import CHANNEL, SYNC
 from router_confd.http.errors import Duplicate, Invalid, in_body, validation_items
-from router_confd.resources.catalogue import Resource
-from router_confd.resources.schemas.base import Body
+from router_confd.resources.catalogue import C, M, R, Resource, U
 from router_confd.resources.write_hooks import Change, Values
+
+Key = int | UUID
 
 _KEY = re.compile(r"Key \((?:.*, )?\"?(\w+)\"?\)=")
 
 
-class Operations:
-    """The five operations of one resource."""
+class Operations(Generic[M, C, U, R]):
+    """The six operations of one resource. `who` is the client; None is the operator."""
 
-    def __init__(self, service: Service, resource: Resource) -> None:
+    def __init__(self, service: Service, resource: Resource[M, C, U, R]) -> None:
         self._service = service
         self._resource = resource
         self._model = resource.model
 
-    async def create(self, body: Body, who: Principal | None) -> Any:
+    async def create(self, body: C, who: Principal | None) -> M | None:
         """The new row; None when the row that it depends on does not exist."""
         resource = self._resource
         values = body.model_dump()
@@ -54,7 +55,7 @@ class Operations:
                 await tenancy.ensure_tenant(session, owner)
                 values["tenant_uuid"] = owner
             await self._refuse_duplicate(session, values, who)
-            change = Change(session, self._service.vault, None, values)
+            change: Change[M] = Change(session, self._service.vault, None, values)
             await resource.prepare(change)
             if resource.path == "cdrs":
                 values["idempotency_key"] = uuid4()
@@ -63,19 +64,19 @@ class Operations:
             await session.flush()
             return row
 
-    async def read(self, key: Any, who: Principal | None) -> Any:
+    async def read(self, key: Key, who: Principal | None) -> M:
         async with self._service.database.session() as session:
             return await self._find(session, key, who)
 
-    async def list(self, offset: int, limit: int, who: Principal | None) -> Any:
+    async def list(self, offset: int, limit: int, who: Principal | None) -> Sequence[M]:
         """Rows in the order of their primary key."""
-        order = self._model.__table__.primary_key.columns
+        order = inspect(self._model).primary_key
         statement = tenancy.listed(select(self._model), self._model, who)
         statement = statement.order_by(*order).offset(offset).limit(limit)
         async with self._service.database.session() as session:
             return (await session.execute(statement)).scalars().all()
 
-    async def update(self, key: Any, body: Body, who: Principal | None) -> Any:
+    async def update(self, key: Key, body: U, who: Principal | None) -> M:
         """PUT: what is absent or null keeps its value."""
         drop_falsy = self._resource.keeps_falsy
         values = {
@@ -88,7 +89,7 @@ class Operations:
             await self._change(session, row, values, who)
             return row
 
-    async def patch(self, key: Any, changes: Values, who: Principal | None) -> Any:
+    async def patch(self, key: Key, changes: Values, who: Principal | None) -> M:
         """PATCH, RFC 7396: what is absent keeps its value, null clears it."""
         update = self._resource.update
         async with self._writing() as session:
@@ -109,7 +110,7 @@ class Operations:
             await self._change(session, row, values, who)
             return row
 
-    async def delete(self, key: Any, who: Principal | None) -> Any:
+    async def delete(self, key: Key, who: Principal | None) -> M:
         """The row as it was."""
         async with self._writing() as session:
             row = await self._find(session, key, who, lock=True)
@@ -117,7 +118,7 @@ class Operations:
             return row
 
     async def _change(
-        self, session: AsyncSession, row: Any, values: Values, who: Principal | None
+        self, session: AsyncSession, row: M, values: Values, who: Principal | None
     ) -> None:
         parent = self._resource.parent
         if parent is not None and parent[0] in values:
@@ -125,7 +126,9 @@ class Operations:
             if found is None:
                 raise Invalid(parent[0], "does not exist")
             values["tenant_uuid"] = found.tenant_uuid
-        elif "tenant_uuid" in values and values["tenant_uuid"] != row.tenant_uuid:
+        elif (
+            isinstance(row, Owned) and values.get("tenant_uuid", row.tenant_uuid) != row.tenant_uuid
+        ):
             if who is not None and values["tenant_uuid"] not in who.tenant_uuids:
                 tenancy.owner_of_new(values["tenant_uuid"], who)
             await tenancy.ensure_tenant(session, values["tenant_uuid"])
@@ -135,8 +138,8 @@ class Operations:
         await session.flush()
 
     async def _find(
-        self, session: AsyncSession, key: Any, who: Principal | None, *, lock: bool = False
-    ) -> Any:
+        self, session: AsyncSession, key: Key, who: Principal | None, *, lock: bool = False
+    ) -> M:
         row = await tenancy.find(session, self._model, key, who, lock=lock)
         if row is None:
             raise HTTPException(404, f"{self._resource.name} not found")
@@ -155,7 +158,7 @@ class Operations:
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncSession]:
-        """A transaction whose effect on routing is waited for: what is answered, is in force."""
+        """A transaction. It ends when the change is in force on this instance, or 1 s later."""
         sync, token = self._service.sync, uuid4().hex
         sync.expect(token)
         try:
@@ -165,16 +168,16 @@ class Operations:
             if sync.connected:
                 await sync.arrival(token)
         except IntegrityError as error:
-            raise _explained(error, self._resource) from error
+            raise _explained(error, self._resource.name) from error
         finally:
             sync.forget(token)
 
 
-def _explained(error: IntegrityError, resource: Resource) -> Exception:
+def _explained(error: IntegrityError, name: str) -> Exception:
     """The database's refusal as an answer to the client."""
     cause: Any = error.orig.__cause__ if error.orig else None
     match = _KEY.search(getattr(cause, "detail", None) or "")
     column = match[1] if match else "id"
     if getattr(cause, "sqlstate", "") == "23505":  # unique_violation
-        return Duplicate(resource.name, column)
+        return Duplicate(name, column)
     return Invalid(column, "refers to a row that does not exist or belongs to another tenant")

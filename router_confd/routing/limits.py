@@ -6,16 +6,15 @@ too: a deployment may have limits for those that have none of their own.
 
 from __future__ import annotations
 
-from typing import Any
-
 from router_confd.directory.rows import Ipbx, Tenant, Trunk
 from router_confd.directory.store import Directory
 from router_confd.resources.schemas.kamailio import AuthReply
+from router_confd.routing.reply import Limit, Limits
 
 
-def of_source(directory: Directory, caller: AuthReply) -> dict[str, Any]:
+def of_source(directory: Directory, caller: AuthReply) -> Limits:
     """`tenant` and `source`: what counts for a call of this authenticated caller."""
-    result = {}
+    result: Limits = {}
     if tenant := directory.tenants.get(caller.tenant_uuid or ""):
         result["tenant"] = _limit(f"tenant:{tenant.uuid}", tenant)
     if ipbx := directory.ipbxs.rows.get(caller.ipbx_id or 0):
@@ -25,16 +24,16 @@ def of_source(directory: Directory, caller: AuthReply) -> dict[str, Any]:
     return result
 
 
-def of_ipbx(ipbx: Ipbx) -> dict[str, Any]:
+def of_ipbx(ipbx: Ipbx) -> Limit:
     return _limit(f"ipbx:{ipbx.id}", ipbx)
 
 
-def of_trunk(trunk: Trunk) -> dict[str, Any]:
+def of_trunk(trunk: Trunk) -> Limit:
     return _limit(f"carrier_trunk:{trunk.id}", trunk)
 
 
-def _limit(key: str, row: Tenant | Ipbx | Trunk) -> dict[str, Any]:
-    result: dict[str, Any] = {"key": key}
+def _limit(key: str, row: Tenant | Ipbx | Trunk) -> Limit:
+    result: Limit = {"key": key}
     if row.max_calls is not None:
         result["max_calls"] = row.max_calls
     if row.max_cps is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from router_confd.auth import digest
 from router_confd.auth.crypto import Vault
@@ -12,6 +12,7 @@ from router_confd.directory.store import Directory
 from router_confd.resources.schemas.kamailio import AuthReply, RoutingRequest
 from router_confd.routing import limits, outbound, sip_uri
 from router_confd.routing.normalization import Normalizer
+from router_confd.routing.reply import Identity, Login, Route, RtJson
 
 BRANCH_FLAGS = 8
 FR_TIMER = 5_000  # milliseconds
@@ -36,14 +37,14 @@ class _Hop(NamedTuple):
     host: str  # with port
     transport: str | None
     profile: Profile | None
-    login: dict[str, str]  # digest credentials towards it
-    identity: dict[str, Any]  # which row it is, and its limits
-    keeps_port: bool  # header URIs keep their port: towards trunks, as ever
+    login: Login
+    identity: Identity
+    keeps_port: bool  # From and To keep their port; only towards trunks, as in wazo-router-confd
 
 
 def route(
     directory: Directory, vault: Vault, request: RoutingRequest, auth: AuthReply | None
-) -> dict[str, Any]:
+) -> RtJson:
     """The `rtjson` object. `auth` is the outcome of authentication, None when not asked for."""
     caller = auth if auth and auth.success else None
     normalizer = Normalizer(directory)
@@ -57,15 +58,16 @@ def route(
         hops.extend(_towards_trunks(directory, normalizer, vault, call, caller))
     if not hops:
         return {"success": False}
-    result: dict[str, Any] = {
+    logins = [hop.login for hop in hops if hop.login and "carrier_trunk_id" in hop.identity]
+    logins += [hop.login for hop in hops if hop.login]
+    login: Login = logins[0] if logins else {}
+    return {
         "success": True,
         "version": "1.0",
         "routing": "serial",
         "routes": [_route(normalizer, call, hop) for hop in hops],
+        **login,
     }
-    logins = [hop.login for hop in hops if hop.login and "carrier_trunk_id" in hop.identity]
-    logins += [hop.login for hop in hops if hop.login]
-    return result | logins[0] if logins else result
 
 
 def _called(
@@ -199,7 +201,7 @@ def _parameter(transport: str | None) -> str:
     return f";transport={transport}" if transport in ("tcp", "tls") else ""
 
 
-def _route(normalizer: Normalizer, call: _Call, hop: _Hop) -> dict[str, Any]:
+def _route(normalizer: Normalizer, call: _Call, hop: _Hop) -> Route:
     caller, to = call.caller, call.to
 
     def header_uri(uri: sip_uri.Uri, number: str) -> str:
@@ -207,7 +209,9 @@ def _route(normalizer: Normalizer, call: _Call, hop: _Hop) -> dict[str, Any]:
         return f"{uri.scheme}{local}@{uri.domain}{uri.port if hop.keeps_port else ''}"
 
     asserted = f"<sip:{call.caller_number}@{caller.domain}>"
-    result: dict[str, Any] = {
+    identity: Identity = hop.identity if call.request.request_uri else {}
+    login: Login = hop.login if call.request.request_uri else {}
+    return {
         "dst_uri": f"sip:{hop.host}{_parameter(hop.transport)}",
         "path": "",
         "socket": "",
@@ -226,7 +230,6 @@ def _route(normalizer: Normalizer, call: _Call, hop: _Hop) -> dict[str, Any]:
         "fr_timer": FR_TIMER,
         "fr_inv_timer": FR_INV_TIMER,
         "uri": f"sip:{normalizer.to_local(call.target_number, hop.profile)}@{hop.host}",
+        **identity,
+        **login,
     }
-    if call.request.request_uri:
-        result |= hop.identity | hop.login
-    return result

@@ -65,14 +65,14 @@ class Instance:
         self.environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
-            "C4_CONFD_DATABASE_HOST": str(postgres.directory),
-            "C4_CONFD_DATABASE_PORT": str(postgres.port),
-            "C4_CONFD_DATABASE_NAME": database,
-            "C4_CONFD_DATABASE_CREDENTIALS_FILE": str(self.credentials),
-            "C4_CONFD_SECRETS_FILE": str(self.secrets),
-            "C4_CONFD_KAMAILIO_LISTEN": f"127.0.0.1:{self.internal_port}",
-            "C4_CONFD_API_LISTEN": f"127.0.0.1:{self.api_port}",
-            "C4_CONFD_SPOOL_DIR": str(self.spool),
+            "C4_ROUTER_CONFD_DATABASE_HOST": str(postgres.directory),
+            "C4_ROUTER_CONFD_DATABASE_PORT": str(postgres.port),
+            "C4_ROUTER_CONFD_DATABASE_NAME": database,
+            "C4_ROUTER_CONFD_DATABASE_CREDENTIALS_FILE": str(self.credentials),
+            "C4_ROUTER_CONFD_SECRETS_FILE": str(self.secrets),
+            "C4_ROUTER_CONFD_KAMAILIO_LISTEN": f"127.0.0.1:{self.internal_port}",
+            "C4_ROUTER_CONFD_API_LISTEN": f"127.0.0.1:{self.api_port}",
+            "C4_ROUTER_CONFD_SPOOL_DIR": str(self.spool),
         } | extra
         self.kamailio = httpx.Client(base_url=f"http://127.0.0.1:{self.internal_port}", timeout=20)
         self.api = self.user({"X-API-Key": API_KEY})

@@ -130,7 +130,7 @@ def test_routers_tell_their_own_sbcs_who_may_call(consul: Server, tokens: dict[s
         local = LocalConsul(consul.http_port, f"{tenant}-sbc", tokens[f"{tenant}-sbc"])
         assert local.get(key) == tenant
         assert local.get(key_prefix(tenant) + "absent") is None
-        for tier in (Tier.SBC, Tier.RTP, Tier.CONFD):
+        for tier in (Tier.SBC, Tier.RTP, Tier.ROUTER_CONFD):
             with pytest.raises(ACLPermissionDenied):
                 consul.api(tokens[service_name(tenant, tier)]).kv.put(key, "forged")
     with pytest.raises(ACLPermissionDenied):

@@ -32,7 +32,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir()
         monkeypatch.setattr(paths, name, folder)
     monkeypatch.setattr(paths, "CONSUL_TOKENS", paths.SECRETS / "consul.json")
-    for name in ("RTPENGINE_ENV", "CONFD_ENV", "SERVICE"):
+    for name in ("RTPENGINE_ENV", "ROUTER_CONFD_ENV", "SERVICE"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     monkeypatch.setattr("shutil.chown", lambda *_: None)
     return tmp_path
@@ -189,13 +189,15 @@ def test_router_confd_gets_the_address_and_credentials_of_its_database(
         router_confd.write_database(chosen, FACTS)
     _database(aws, identifier)
     router_confd.write_database(chosen, FACTS)
-    environment = dict(line.split("=", 1) for line in paths.CONFD_ENV.read_text().splitlines())
-    assert environment["C4_CONFD_DATABASE_HOST"].startswith(identifier)
-    credentials = Path(environment["C4_CONFD_DATABASE_CREDENTIALS_FILE"])
+    environment = dict(
+        line.split("=", 1) for line in paths.ROUTER_CONFD_ENV.read_text().splitlines()
+    )
+    assert environment["C4_ROUTER_CONFD_DATABASE_HOST"].startswith(identifier)
+    credentials = Path(environment["C4_ROUTER_CONFD_DATABASE_CREDENTIALS_FILE"])
     assert json.loads(credentials.read_text()).keys() == {"username", "password"}
     assert _mode(credentials) == 0o400
     password = json.loads(credentials.read_text())["password"]
-    assert password not in paths.CONFD_ENV.read_text()
+    assert password not in paths.ROUTER_CONFD_ENV.read_text()
 
 
 def test_a_rotated_password_reaches_router_confd(aws: str, tenant: str) -> None:

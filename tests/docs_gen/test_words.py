@@ -41,6 +41,8 @@ def _module(old: str) -> str:
 
 def _setting(old: str) -> str:
     """The whole key; its last part alone only when nothing bears that name now."""
+    if old.isupper():  # a variable of the environment
+        return rf"\b{old}\b"
     if "." not in old:  # a construct may have the same name
         return rf"^[\s-]*{old}:|`{old}`|\.{old}\b"
     last = old.rpartition(".")[2]

@@ -52,7 +52,7 @@ def _finding(fault: str, outcome: Outcome, takeover: str) -> Finding:
 
 
 def test_calls_go_on_when_a_router_confd_instance_dies(world: World, report: Report) -> None:
-    before = world.cluster.machines(world.tenant.name, Tier.CONFD.value)
+    before = world.cluster.machines(world.tenant.name, Tier.ROUTER_CONFD.value)
     with Traffic(world, "confd-dead", seconds=8, hold_s=10) as traffic:
         power_cut(world, before[0])
         outcome = traffic.wait()
@@ -62,7 +62,7 @@ def test_calls_go_on_when_a_router_confd_instance_dies(world: World, report: Rep
     assert_one_record_each(world, outcome.call_ids)
 
     def replaced() -> bool:
-        machines = world.cluster.machines(world.tenant.name, Tier.CONFD.value)
+        machines = world.cluster.machines(world.tenant.name, Tier.ROUTER_CONFD.value)
         return len(machines) == len(before) and before[0].instance_id not in {
             machine.instance_id for machine in machines
         }
@@ -71,7 +71,7 @@ def test_calls_go_on_when_a_router_confd_instance_dies(world: World, report: Rep
 
 
 def test_calls_go_on_when_a_router_confd_instance_hangs(world: World, report: Report) -> None:
-    (instance, *_) = world.cluster.machines(world.tenant.name, Tier.CONFD.value)
+    (instance, *_) = world.cluster.machines(world.tenant.name, Tier.ROUTER_CONFD.value)
     with (
         Traffic(world, "confd-hung", seconds=8, hold_s=10) as traffic,
         hung(world, [instance], CONFD),
@@ -95,7 +95,7 @@ def test_without_any_router_confd_only_new_calls_fail_and_only_meanwhile(
 ) -> None:
     """Calls that ring or are established need no lookup."""
     faults = {"down": _stopped, "hanging": _hanging, "answering 500": _answering_500}
-    instances = world.cluster.machines(world.tenant.name, Tier.CONFD.value)
+    instances = world.cluster.machines(world.tenant.name, Tier.ROUTER_CONFD.value)
     with Traffic(world, f"confd-{kind.split()[0]}", seconds=0, ring_s=6, hold_s=12) as traffic:
         with ExitStack() as fault:
             for instance in instances:

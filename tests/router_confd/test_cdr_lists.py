@@ -65,7 +65,7 @@ def test_what_is_safe_nowhere_is_left_out(
     server.start()
 
     def small(*arguments: Any) -> Instance:
-        return instances(*arguments, C4_CONFD_SPOOL_LIMIT="2")
+        return instances(*arguments, C4_ROUTER_CONFD_SPOOL_LIMIT="2")
 
     pair = Pair(server, small)
     site = pair.site()

@@ -226,7 +226,10 @@ def test_too_old_a_copy_and_a_full_spool_are_503(
     cluster: Cluster, instances: Callable[..., Instance]
 ) -> None:
     strict = instances(
-        cluster.server, cluster.database, C4_CONFD_MAX_STALENESS="4", C4_CONFD_SPOOL_LIMIT="2"
+        cluster.server,
+        cluster.database,
+        C4_ROUTER_CONFD_MAX_STALENESS="4",
+        C4_ROUTER_CONFD_SPOOL_LIMIT="2",
     ).start()
     site = Site(strict)
     cluster.server.stop()
@@ -370,7 +373,7 @@ def test_tls_is_verified_and_a_rotated_password_is_picked_up(
     server, ca = tls_server
     name = new_database(server)
     instance = instances(
-        server, name, C4_CONFD_DATABASE_HOST="127.0.0.1", C4_CONFD_DATABASE_CA=str(ca)
+        server, name, C4_ROUTER_CONFD_DATABASE_HOST="127.0.0.1", C4_ROUTER_CONFD_DATABASE_CA=str(ca)
     ).start()
     encrypted = server.sql(
         "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
@@ -394,8 +397,8 @@ def test_a_server_of_another_authority_is_refused(
     other = tmp_path / "ca.pem"
     other.write_text(pki.new_authority("another").certificate)
     instance = instances(
-        server, new_database(server), C4_CONFD_DATABASE_HOST="127.0.0.1",
-        C4_CONFD_DATABASE_CA=str(other),
+        server, new_database(server), C4_ROUTER_CONFD_DATABASE_HOST="127.0.0.1",
+        C4_ROUTER_CONFD_DATABASE_CA=str(other),
     ).start(wait=False)  # fmt: skip
     eventually(lambda: "not available" in instance.log.read_text(), 40)
     assert not instance.serving

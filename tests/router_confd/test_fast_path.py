@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router_confd.config import Listen
-from router_confd.http import server
+from router_confd.http import uvicorn_adapter
 from router_confd.http.errors import MAX_BODY
 from router_confd.http.fast_path import Reply
 from testbed.router_confd.instance import eventually, free_port
@@ -55,6 +55,8 @@ async def _later(body: bytes) -> Reply:
 
 
 def _upper(body: bytes) -> Any:
+    if body == b"broken":
+        raise RuntimeError(body)
     if body.startswith(b"slow"):
         return _later(body)
     return None if body.startswith(b"bad") else body.upper()
@@ -63,7 +65,7 @@ def _upper(body: bytes) -> Any:
 @contextmanager
 def serving() -> Iterator[tuple[int, uvicorn.Server]]:
     port = free_port()
-    made = server.listener(_behind, Listen("127.0.0.1", port), {PATH: _upper})  # type: ignore[arg-type]
+    made = uvicorn_adapter.listener(_behind, Listen("127.0.0.1", port), {PATH: _upper})  # type: ignore[arg-type]
     thread = threading.Thread(target=made.run)
     thread.start()
     try:
@@ -230,6 +232,18 @@ def test_a_later_answer_of_another_kind(client: Client) -> None:
     assert client.answer()[:2] == (200, b"HELLO")
 
 
+def test_an_unexpected_error_is_answered_once(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The application does not get the request after the handler: it would answer with 418."""
+    client.send(request(b"broken"))
+    assert client.answer()[:2] == (500, b"Internal Server Error")
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert record.message == "a request on the fast path failed"
+    client.send(request(b"hello"))
+    assert client.answer()[:2] == (200, b"HELLO")
+
+
 # Request, its body, and whether the short way may answer it: it leaves a cut head to the parser.
 KINDS: list[tuple[bytes, bytes, bool]] = [
     (request(b"hello"), b"hello", True),
@@ -276,7 +290,7 @@ def test_an_answer_under_way_is_given_before_the_server_ends() -> None:
 
 @pytest.mark.slow
 def test_idle_connections_are_closed_and_used_ones_are_not(monkeypatch: Any) -> None:
-    monkeypatch.setattr(server, "KEEP_ALIVE", 1)
+    monkeypatch.setattr(uvicorn_adapter, "KEEP_ALIVE", 1)
     with serving() as (number, _):
         used, idle = Client(number), Client(number)
         for client in (used, idle):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from router_confd.config import settings_table
+from router_confd.config import OLD_PREFIX, PREFIX, settings_table
 from testbed.router_confd.instance import ROOT
 
 pytestmark = pytest.mark.slow
@@ -25,9 +25,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "secrets.json").write_text(json.dumps(secrets))
     return {
         "PATH": os.environ["PATH"],
-        "C4_CONFD_DATABASE_HOST": "127.0.0.1",
-        "C4_CONFD_DATABASE_CREDENTIALS_FILE": f"{tmp_path}/database.json",
-        "C4_CONFD_SECRETS_FILE": f"{tmp_path}/secrets.json",
+        "C4_ROUTER_CONFD_DATABASE_HOST": "127.0.0.1",
+        "C4_ROUTER_CONFD_DATABASE_CREDENTIALS_FILE": f"{tmp_path}/database.json",
+        "C4_ROUTER_CONFD_SECRETS_FILE": f"{tmp_path}/secrets.json",
     }
 
 
@@ -66,14 +66,27 @@ def test_good(environment: dict[str, str]) -> None:
     ],
 )
 def test_bad_value(environment: dict[str, str], name: str, value: str, allowed: str) -> None:
-    done = check(environment | {f"C4_CONFD_{name}": value})
+    done = check(environment | {f"C4_ROUTER_CONFD_{name}": value})
     assert done.returncode == 2
-    assert f"C4_CONFD_{name}" in done.stderr and value in done.stderr and allowed in done.stderr
+    assert (
+        f"C4_ROUTER_CONFD_{name}" in done.stderr and value in done.stderr and allowed in done.stderr
+    )
 
 
 def test_everything_wrong_is_told_at_once(environment: dict[str, str]) -> None:
-    done = check(environment | {"C4_CONFD_DATABASE_PORT": "x", "C4_CONFD_LOG_LEVEL": "y"})
+    done = check(
+        environment | {"C4_ROUTER_CONFD_DATABASE_PORT": "x", "C4_ROUTER_CONFD_LOG_LEVEL": "y"}
+    )
     assert "DATABASE_PORT" in done.stderr and "LOG_LEVEL" in done.stderr
+
+
+def test_old_names_are_refused_and_say_where_they_went(environment: dict[str, str]) -> None:
+    done = check(
+        environment | {f"{OLD_PREFIX}DATABASE_PORT": "5432", f"{OLD_PREFIX}LOG_LEVEL": "DEBUG"}
+    )
+    assert done.returncode == 2
+    for name in ("DATABASE_PORT", "LOG_LEVEL"):
+        assert f"{OLD_PREFIX}{name}: moved to {PREFIX}{name}" in done.stderr
 
 
 def test_the_table_in_the_readme_is_current() -> None:
@@ -84,18 +97,18 @@ def test_nothing_set() -> None:
     done = check({"PATH": os.environ["PATH"]})
     assert done.returncode == 2
     for name in ("DATABASE_HOST", "DATABASE_CREDENTIALS_FILE", "SECRETS_FILE"):
-        assert f"C4_CONFD_{name}" in done.stderr
+        assert f"C4_ROUTER_CONFD_{name}" in done.stderr
 
 
 def test_a_remote_database_needs_a_ca(environment: dict[str, str]) -> None:
-    done = check(environment | {"C4_CONFD_DATABASE_HOST": "db.example.com"})
-    assert done.returncode == 2 and "C4_CONFD_DATABASE_CA" in done.stderr
+    done = check(environment | {"C4_ROUTER_CONFD_DATABASE_HOST": "db.example.com"})
+    assert done.returncode == 2 and "C4_ROUTER_CONFD_DATABASE_CA" in done.stderr
 
 
 def test_tls_of_the_api_needs_both_files(environment: dict[str, str]) -> None:
-    file = environment["C4_CONFD_SECRETS_FILE"]
-    done = check(environment | {"C4_CONFD_API_TLS_CERT": file})
-    assert done.returncode == 2 and "C4_CONFD_API_TLS_KEY" in done.stderr
+    file = environment["C4_ROUTER_CONFD_SECRETS_FILE"]
+    done = check(environment | {"C4_ROUTER_CONFD_API_TLS_CERT": file})
+    assert done.returncode == 2 and "C4_ROUTER_CONFD_API_TLS_KEY" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -103,10 +116,10 @@ def test_tls_of_the_api_needs_both_files(environment: dict[str, str]) -> None:
     ["", "{", "[]", "{}", f'{{"api_key": "short", "encryption_key": "{SECRET}"}}', f'["{SECRET}"]'],
 )
 def test_bad_secrets_file(environment: dict[str, str], content: str) -> None:
-    Path(environment["C4_CONFD_SECRETS_FILE"]).write_text(content)
+    Path(environment["C4_ROUTER_CONFD_SECRETS_FILE"]).write_text(content)
     done = check(environment)
     assert done.returncode == 2
-    assert environment["C4_CONFD_SECRETS_FILE"] in done.stderr
+    assert environment["C4_ROUTER_CONFD_SECRETS_FILE"] in done.stderr
     assert "short" not in done.stderr.replace("too_short", "")
 
 
@@ -122,9 +135,9 @@ def test_port_in_use_is_told(environment: dict[str, str], tmp_path: Path) -> Non
             cwd=ROOT,
             env=environment
             | {
-                "C4_CONFD_KAMAILIO_LISTEN": listen,
-                "C4_CONFD_API_LISTEN": "127.0.0.1:0",
-                "C4_CONFD_SPOOL_DIR": str(tmp_path / "spool"),
+                "C4_ROUTER_CONFD_KAMAILIO_LISTEN": listen,
+                "C4_ROUTER_CONFD_API_LISTEN": "127.0.0.1:0",
+                "C4_ROUTER_CONFD_SPOOL_DIR": str(tmp_path / "spool"),
             },
             text=True,
             capture_output=True,

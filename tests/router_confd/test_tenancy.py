@@ -29,7 +29,9 @@ def portal(
     postgres: Postgres, database: str, instances: Callable[..., Instance], wazo_auth: WazoAuth
 ) -> Instance:
     """An instance that asks wazo-auth."""
-    started: Instance = instances(postgres, database, C4_CONFD_WAZO_AUTH_URL=wazo_auth.url).start()
+    started: Instance = instances(
+        postgres, database, C4_ROUTER_CONFD_WAZO_AUTH_URL=wazo_auth.url
+    ).start()
     return started
 
 
@@ -228,7 +230,7 @@ def test_wazo_auth_out_of_reach_is_503(
 ) -> None:
     with WazoAuth() as server:
         url = server.url
-    alone = instances(postgres, database, C4_CONFD_WAZO_AUTH_URL=url).start()
+    alone = instances(postgres, database, C4_ROUTER_CONFD_WAZO_AUTH_URL=url).start()
     answer = alone.user({"X-Auth-Token": "token"}).get("/1.0/tenants")
     assert answer.status_code == 503
     assert alone.api.get("/1.0/tenants").status_code == 200  # the operator is independent of it

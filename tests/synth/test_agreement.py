@@ -115,7 +115,7 @@ def test_scaling_follows_the_metric_that_the_agent_publishes(demo: Synthesized, 
         if where.startswith(ROLES[role]) and statement["sid"] == "PublishMetrics"
     ]
     assert publish["condition"][0]["values"] == [agent["metric_namespace"]]
-    if role in (CONSUL_SERVER, Tier.CONFD):
+    if role in (CONSUL_SERVER, Tier.ROUTER_CONFD):
         return
     policy = _one(demo, "aws_autoscaling_policy", role)
     metric = policy["target_tracking_configuration"]["customized_metric_specification"]
@@ -126,7 +126,7 @@ def test_scaling_follows_the_metric_that_the_agent_publishes(demo: Synthesized, 
 
 
 def test_router_confd_looks_for_the_database_that_its_stack_creates(demo: Synthesized) -> None:
-    agent = _agent(demo, Tier.CONFD)
+    agent = _agent(demo, Tier.ROUTER_CONFD)
     ((_, database),) = demo.resources("aws_db_instance")
     assert agent["database"]["instance"] == database["identifier"]
     assert agent["database"]["name"] == database["db_name"]

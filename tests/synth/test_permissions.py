@@ -42,7 +42,7 @@ ROLES = {
     Tier.SBC: EVERYBODY | ADDRESS | CREATE,
     Tier.ROUTER: EVERYBODY,
     Tier.RTP: EVERYBODY | ADDRESS,
-    Tier.CONFD: EVERYBODY | CREATE | {"rds:DescribeDBInstances"},
+    Tier.ROUTER_CONFD: EVERYBODY | CREATE | {"rds:DescribeDBInstances"},
 }
 
 
