@@ -9,7 +9,8 @@ import pytest
 from common.topology import Tier
 from rendering import tables, variables
 from rendering.contexts import KamailioContext
-from rendering.kamailio_files import LISTS, configuration
+from common.kamailio import LISTS
+from rendering.kamailio_files import configuration
 from rendering.templates import ROOT
 from settings import Deployment
 from settings.sip import DispatchAlgorithm
