@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from common import ports
+from common import paths, ports
 
 PREFIX = "C4_CONFD_"
 T = TypeVar("T")
@@ -91,9 +91,7 @@ class Settings(BaseSettings):
     wazo_auth_ca: FilePath | None = Field(
         default=None, description="CA bundle (PEM) of wazo-auth, if not a public one"
     )
-    spool_dir: Path = Field(
-        default=Path("/var/lib/c4/router-confd"), description="CDRs waiting for the database"
-    )
+    spool_dir: Path = Field(default=paths.CONFD_SPOOL, description="CDRs waiting for the database")
     spool_limit: int = Field(default=100_000, ge=1, description="CDRs; beyond it 503")
     max_staleness: float = Field(
         default=600.0, ge=1, le=86_400, description="seconds that routing answers without database"
