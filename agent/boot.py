@@ -56,7 +56,7 @@ def write_kamailio(instance: Facts) -> None:
         "ZONE": instance.zone,
     }
     text = "".join(f"#!define {name} {value}\n" for name, value in defines.items())
-    write(paths.KAMAILIO / "local.cfg", text)
+    write(paths.KAMAILIO / paths.LOCAL_CFG.name, text)
     for source in sorted(_files(paths.INITIAL_LISTS)):
         target = paths.KAMAILIO / source.name
         if not target.exists():  # a list of before is better than the initial one

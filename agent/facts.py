@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from agent.config import Model
 from agent.errors import AgentError
 from common import paths
-from common.kamailio import NODE_ID_STEP
+from common.kamailio import node_id
 
 
 class Facts(Model):
@@ -26,7 +26,7 @@ class Facts(Model):
     @property
     def node_id(self) -> int:
         """1 to 65535, unique inside the VPC, which is a /16 at most."""
-        return int(self.private_ip) % NODE_ID_STEP
+        return node_id(self.private_ip)
 
     @property
     def advertised_ip(self) -> IPv4Address:

@@ -32,7 +32,8 @@ def _port(number: int, *protocols: Protocol, use: str, last: int | None = None) 
     return Port(number, protocols, use, last or number)
 
 
-SIP: Final = _port(5060, "udp", "tcp", use="SBC, towards carriers and PBXs")
+SIP_DEFAULT: Final = 5060  # RFC 3261: of a phone, PBX or carrier that names no port
+SIP: Final = _port(SIP_DEFAULT, "udp", "tcp", use="SBC, towards carriers and PBXs")
 SIPS: Final = _port(5061, "tcp", use="SBC, towards carriers and PBXs: SIP over TLS")
 SIP_INTERNAL: Final = _port(5070, "udp", use="SBC and router, towards each other")
 DMQ: Final = _port(5090, "udp", use="Kamailio, towards the other Kamailios of its tier")

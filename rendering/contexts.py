@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common import cdr, kamailio, names, ports
+from common import cdr, kamailio, names, paths
 from common.topology import Segment, Tier
 from rendering import tables, variables
 from rendering.tables import Declaration
@@ -25,19 +25,7 @@ TLS_CIPHERS = (
     "ECDHE-RSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 )
 PUBLIC_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
-OWN_AUTHORITIES = "/etc/kamailio/authorities.pem"
 TITLES = {Tier.SBC: "Session border controller", Tier.ROUTER: "Router"}
-
-
-@dataclass(frozen=True)
-class SipPorts:
-    """Ports on which Kamailio listens."""
-
-    sip: int = ports.SIP.number
-    sips: int = ports.SIPS.number
-    internal: int = ports.SIP_INTERNAL.number
-    dmq: int = ports.DMQ.number
-    http: int = ports.KAMAILIO_HTTP.number
 
 
 @dataclass(frozen=True)
@@ -114,7 +102,7 @@ class TlsProfile:
     @classmethod
     def of(cls, sip: Sip) -> TlsProfile:
         """With the authorities of the settings, else with the public ones."""
-        return cls(OWN_AUTHORITIES if sip.tls.authorities else PUBLIC_AUTHORITIES)
+        return cls(str(paths.OWN_AUTHORITIES) if sip.tls.authorities else PUBLIC_AUTHORITIES)
 
 
 @dataclass(frozen=True)
@@ -201,7 +189,6 @@ class KamailioContext:
     name: str  # logical host name of the tier, resolved by nobody
     sip: Sip
     timers: Timers
-    ports: SipPorts
     workers: Workers
     networks: Networks
     node_id_step: int
@@ -231,7 +218,6 @@ class KamailioContext:
             name=names.record_route_name(tenant.name, tier),
             sip=tenant.sip,
             timers=timers,
-            ports=SipPorts(),
             workers=Workers.of(size),
             networks=Networks.of(deployment.network, tier),
             node_id_step=kamailio.NODE_ID_STEP,

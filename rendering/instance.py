@@ -30,11 +30,6 @@ class InstanceContext:
     consul_servers: int
     join_tag: str
     node_prefix: str  # of the Consul node's name; the rest is the instance id
-    ports: Ports
-    agent_port: int
-    serf_port: int
-    rpc_port: int
-    dns_port: int
     lists: tuple[str, ...]  # names of the lists that consul-template renders
     shared_memory_mb: int  # Kamailio; 0 elsewhere
     ringing_end_s: int  # 0 on Consul servers
@@ -56,11 +51,6 @@ class InstanceContext:
             consul_servers=deployment.consul.servers,
             join_tag=names.TAG_CONSUL,
             node_prefix=names.node_prefix(tenant.name, tier),
-            ports=agent_ports(),
-            agent_port=ports.AGENT_HEALTH.number,
-            serf_port=ports.CONSUL_SERF.number,
-            rpc_port=ports.CONSUL_RPC.number,
-            dns_port=ports.CONSUL_DNS.number,
             lists=lists,
             shared_memory_mb=size.shared_memory_mb if isinstance(size, KamailioSize) else 0,
             ringing_end_s=Timers(tenant.sip, tier).ringing_end_s,
@@ -80,11 +70,6 @@ class InstanceContext:
             consul_servers=deployment.consul.servers,
             join_tag=names.TAG_CONSUL,
             node_prefix=names.node_prefix(topology.CONSUL_SERVER),
-            ports=agent_ports(),
-            agent_port=ports.AGENT_HEALTH.number,
-            serf_port=ports.CONSUL_SERF.number,
-            rpc_port=ports.CONSUL_RPC.number,
-            dns_port=ports.CONSUL_DNS.number,
             lists=(),
             shared_memory_mb=0,
             ringing_end_s=0,

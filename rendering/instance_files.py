@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from common import kamailio, paths
 from common.topology import Tier
 from rendering import instance
 from rendering.files import File
@@ -13,9 +13,6 @@ from rendering.templates import render
 from settings.deployment import Deployment
 from settings.tenant import Tenant
 
-LISTS = "/etc/c4/lists/"  # consul-template's sources, `<name>.ctmpl`
-INITIAL = "/etc/c4/initial/"  # lists that Kamailio starts with
-_UNITS = "/etc/systemd/system/"
 _SERVICE_UNIT = {
     Tier.SBC: "kamailio.service",
     Tier.ROUTER: "kamailio.service",
@@ -41,10 +38,9 @@ def tier_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[File
     return tuple(kamailio_files(deployment, tenant, tier))
 
 
-def list_names(files: Iterable[File]) -> tuple[str, ...]:
-    """Names of the lists whose consul-template sources are among `files`."""
-    sources = (f.path for f in files if f.path.startswith(LISTS))
-    return tuple(sorted(path.removeprefix(LISTS).removesuffix(".ctmpl") for path in sources))
+def list_names(tier: Tier) -> tuple[str, ...]:
+    """Names of the lists that consul-template renders on an instance of the tier, sorted."""
+    return tuple(sorted(kamailio.LISTS.get(tier, ())))
 
 
 def tier_base_files(
@@ -54,12 +50,13 @@ def tier_base_files(
     config = instance.agent_config(deployment, tenant, tier, context.lists)
     units = ["c4-boot.service", "consul.service", _SERVICE_UNIT[tier], "c4-agent.service"]
     files = [
-        File("/etc/c4/agent.json", config.model_dump_json(indent=1, exclude_none=True) + "\n"),
-        File("/etc/consul.d/agent.hcl", render("consul/agent.hcl.j2", context)),
+        File(str(paths.CONFIG), config.model_dump_json(indent=1, exclude_none=True) + "\n"),
+        File(f"{paths.CONSUL_CONFIG}/agent.hcl", render("consul/agent.hcl.j2", context)),
     ]
     if context.lists:
         units.append("consul-template.service")
-        files.append(File("/etc/c4/consul-template.hcl", render("consul/template.hcl.j2", context)))
+        text = render("consul/template.hcl.j2", context)
+        files.append(File(str(paths.CONSUL_TEMPLATE), text))
     return (*files, *_system_files(context, tuple(units)))
 
 
@@ -67,8 +64,8 @@ def server_files(deployment: Deployment, context: InstanceContext) -> tuple[File
     """Files of a Consul server."""
     config = instance.consul_server_config(deployment)
     return (
-        File("/etc/c4/agent.json", config.model_dump_json(indent=1, exclude_none=True) + "\n"),
-        File("/etc/consul.d/server.hcl", render("consul/server.hcl.j2", context)),
+        File(str(paths.CONFIG), config.model_dump_json(indent=1, exclude_none=True) + "\n"),
+        File(f"{paths.CONSUL_CONFIG}/server.hcl", render("consul/server.hcl.j2", context)),
         *_system_files(
             context,
             ("c4-boot.service", "consul.service", "c4-agent.service", "c4-quorum.path"),
@@ -80,11 +77,11 @@ def server_files(deployment: Deployment, context: InstanceContext) -> tuple[File
 def fact_files(context: InstanceContext) -> tuple[File, ...]:
     """Files with the instance's own facts, which cloud-init's Jinja completes at boot."""
     files = [
-        File("/etc/c4/instance.json", render("cloud-init/instance.json.j2")),
-        File("/etc/consul.d/node.json", render("consul/node.json.j2", context)),
+        File(str(paths.INSTANCE), render("cloud-init/instance.json.j2")),
+        File(f"{paths.CONSUL_CONFIG}/node.json", render("consul/node.json.j2", context)),
     ]
     if context.service:
-        files.append(File("/etc/c4/service.json", render("consul/service.json.j2", context)))
+        files.append(File(str(paths.SERVICE), render("consul/service.json.j2", context)))
     return tuple(files)
 
 
@@ -94,10 +91,10 @@ def _system_files(
     """Units that c4.target starts, and those that others start."""
     target = _TargetContext(context.role, units)
     return (
-        File("/etc/tmpfiles.d/c4.conf", render("cloud-init/units/tmpfiles.conf.j2")),
-        File(f"{_UNITS}c4.target", render("cloud-init/units/c4.target.j2", target)),
+        File(str(paths.TMPFILES), render("cloud-init/units/tmpfiles.conf.j2")),
+        File(f"{paths.UNITS}/c4.target", render("cloud-init/units/c4.target.j2", target)),
         *(
-            File(_UNITS + unit, render(f"cloud-init/units/{unit}.j2", context))
+            File(f"{paths.UNITS}/{unit}", render(f"cloud-init/units/{unit}.j2", context))
             for unit in (*units, *on_demand)
         ),
     )

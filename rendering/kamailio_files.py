@@ -4,55 +4,42 @@ from __future__ import annotations
 
 from typing import Final
 
+from common import kamailio, paths
 from common.topology import Tier
-from rendering.contexts import OWN_AUTHORITIES, KamailioContext
+from rendering.contexts import KamailioContext
 from rendering.files import File
 from rendering.templates import render
 from settings.deployment import Deployment
 from settings.tenant import Tenant
 
-# Lists that consul-template renders from the catalogue and `c4-agent apply` hands to Kamailio.
-LISTS: Final[dict[Tier, tuple[str, ...]]] = {
-    Tier.SBC: ("draining-routers", "dispatcher.list", "dmq", "provisioned-sources"),
-    Tier.ROUTER: ("rtpengine", "router-confd", "dmq"),
-}
 # What Kamailio finds at its first start, before any list was rendered: empty tables.
-_RTPENGINE = "id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)\n"
-_HTABLE = (
-    "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)\n"
-)
+_HTABLE = f"{kamailio.HTABLE_HEAD}\n"
 _VERSIONS = "id(int,auto) table_name(string) table_version(int)\n"
 _SBC_VERSIONS = (
-    f"{_VERSIONS}0:domain:2\n1:domain_attrs:1\n2:draining-routers:2\n3:provisioned-sources:2\n"
+    f"{_VERSIONS}0:{kamailio.DOMAIN_TABLE}:2\n1:domain_attrs:1\n"
+    f"2:{kamailio.DRAINING_ROUTERS}:2\n3:{kamailio.PROVISIONED_SOURCES}:2\n"
 )
-_ROUTER_VERSIONS = f"{_VERSIONS}0:rtpengine:1\n1:router-confd:2\n2:uacreg:5\n"
-# What the agent fills with registrations at carriers, passwords and all.
-_UACREG = (
-    "id(int) l_uuid(string) l_username(string) l_domain(string) r_username(string)"
-    " r_domain(string) realm(string,null) auth_username(string) auth_password(string)"
-    " auth_ha1(string,null) auth_proxy(string) expires(int) flags(int) reg_delay(int)"
-    " contact_addr(string,null) socket(string,null)\n"
+_ROUTER_VERSIONS = (
+    f"{_VERSIONS}0:{kamailio.RTPENGINE_LIST}:1\n1:{kamailio.ROUTER_CONFD_LIST}:2\n"
+    f"2:{kamailio.UACREG_TABLE}:5\n"
 )
-_ATTRIBUTES = "id(int,auto) did(string) name(string) type(int) value(string)\n"
 INITIAL: Final[dict[Tier, dict[str, str]]] = {
     # The table `domain` itself comes from the agent: the tier's public addresses.
     Tier.SBC: {
-        "draining-routers": _HTABLE,
-        "provisioned-sources": _HTABLE,
-        "dispatcher.list": "# no router is known yet\n",
+        kamailio.DRAINING_ROUTERS: _HTABLE,
+        kamailio.PROVISIONED_SOURCES: _HTABLE,
+        kamailio.DISPATCHER_LIST: "# no router is known yet\n",
         "version": _SBC_VERSIONS,
-        "domain_attrs": _ATTRIBUTES,
+        "domain_attrs": f"{kamailio.DOMAIN_ATTRIBUTES_HEAD}\n",
     },
     Tier.ROUTER: {
         "version": _ROUTER_VERSIONS,
-        "rtpengine": _RTPENGINE,
-        "router-confd": _HTABLE,
-        "uacreg": _UACREG,
+        kamailio.RTPENGINE_LIST: f"{kamailio.RTPENGINE_HEAD}\n",
+        kamailio.ROUTER_CONFD_LIST: _HTABLE,
+        # What the agent fills with registrations at carriers, passwords and all.
+        kamailio.UACREG_TABLE: f"{kamailio.UACREG_HEAD}\n",
     },
 }
-
-
-EDGE_RULES: Final = "/etc/c4/edge.nft"  # kamailio.service loads it
 
 
 def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[File, ...]:
@@ -64,16 +51,16 @@ def kamailio_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[
         return ()
     context = KamailioContext.of(deployment, tenant, tier)
     return (
-        File("/etc/kamailio/kamailio.cfg", configuration(context)),
+        File(str(paths.KAMAILIO_CFG), configuration(context)),
         *(_sbc(context, tenant) if tier is Tier.SBC else ()),
         *(
             File(
-                f"/etc/c4/lists/{name}.ctmpl",
+                f"{paths.LISTS}/{name}.ctmpl",
                 render(f"kamailio/consul-template/{name}.ctmpl.j2", context),
             )
-            for name in LISTS[tier]
+            for name in kamailio.LISTS[tier]
         ),
-        *(File(f"/etc/c4/initial/{name}", text) for name, text in INITIAL[tier].items()),
+        *(File(f"{paths.INITIAL_LISTS}/{name}", text) for name, text in INITIAL[tier].items()),
     )
 
 
@@ -88,8 +75,9 @@ def configuration(context: KamailioContext) -> str:
 
 def _sbc(context: KamailioContext, tenant: Tenant) -> tuple[File, ...]:
     """TLS profile and kernel rules; certificate and key come from Secrets Manager at boot."""
-    rules = File(EDGE_RULES, render("kamailio/sbc/edge.nft.j2", context))
-    profile = File("/etc/kamailio/tls.cfg", render("kamailio/sbc/tls.cfg.j2", context))
+    rules = File(str(paths.EDGE_RULES), render("kamailio/sbc/edge.nft.j2", context))
+    profile = File(str(paths.TLS_PROFILE), render("kamailio/sbc/tls.cfg.j2", context))
     if tenant.sip.tls.authorities is None:
         return rules, profile
-    return rules, profile, File(OWN_AUTHORITIES, tenant.sip.tls.authorities.strip() + "\n")
+    authorities = File(str(paths.OWN_AUTHORITIES), tenant.sip.tls.authorities.strip() + "\n")
+    return rules, profile, authorities

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from common.kamailio import DRAINING_ROUTERS, PROVISIONED_SOURCES, ROUTER_CONFD_LIST
 from common.topology import Tier
 from rendering.timers import Timers
 
@@ -138,7 +139,7 @@ _SBC: Final = (
     ),
     Table(
         "provisioned_sources", Tier.SBC, "sbc/challenge", "an address, or `until`",
-        "1, or the time until which the list is good", 12, None, file="provisioned-sources",
+        "1, or the time until which the list is good", 12, None, file=PROVISIONED_SOURCES,
     ),
     Table(
         "challenge_secret", Tier.SBC, "sbc/challenge", "`secret`",
@@ -156,7 +157,7 @@ _SBC: Final = (
     ),
     Table(
         "draining_routers", Tier.SBC, "sbc/failover", "address of a router that drains", "1",
-        4, None, file="draining-routers",
+        4, None, file=DRAINING_ROUTERS,
     ),
     Table(
         "call_owner", Tier.SBC, "sbc/failover", "`CSeq;Call-ID`",
@@ -208,7 +209,7 @@ _SBC: Final = (
 _ROUTER: Final = (
     Table(
         "router_confd", Tier.ROUTER, "router/lookup", "`n`, or a number from 0",
-        "how many router-confd there are, or the URL of one", 4, None, file="router-confd",
+        "how many router-confd there are, or the URL of one", 4, None, file=ROUTER_CONFD_LIST,
     ),
     Table(
         "open_lookups", Tier.ROUTER, "router/lookup", "second",

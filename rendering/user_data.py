@@ -58,8 +58,7 @@ class _FilesContext:
 def for_tier(deployment: Deployment, tenant: Tenant, tier: Tier) -> UserData:
     """User data of a tenant's tier. Raises `UserDataTooLarge`, `TerraformInterpolation`."""
     own = instance_files.tier_files(deployment, tenant, tier)
-    lists = instance_files.list_names(own)
-    context = InstanceContext.of_tier(deployment, tenant, tier, lists)
+    context = InstanceContext.of_tier(deployment, tenant, tier, instance_files.list_names(tier))
     base = instance_files.tier_base_files(deployment, tenant, tier, context)
     return _assemble(context, base, own)
 

@@ -13,7 +13,7 @@ from agent.config import Config, Database
 from agent.errors import AgentError
 from agent.facts import Facts
 from agent.files.atomic import write
-from common import paths
+from common import paths, ports
 
 if TYPE_CHECKING:
     from mypy_boto3_rds.type_defs import DBInstanceTypeDef
@@ -79,7 +79,7 @@ def write_database(config: Config, instance: Facts) -> None:
     write_credentials(config, owner=USER, found=found)
     environment = {
         "C4_ROUTER_CONFD_DATABASE_HOST": endpoint["Address"],
-        "C4_ROUTER_CONFD_DATABASE_PORT": endpoint.get("Port", 5432),
+        "C4_ROUTER_CONFD_DATABASE_PORT": endpoint.get("Port", ports.POSTGRES.number),
         "C4_ROUTER_CONFD_DATABASE_NAME": database.name,
         "C4_ROUTER_CONFD_DATABASE_CREDENTIALS_FILE": paths.SECRETS / DATABASE_FILE,
         "C4_ROUTER_CONFD_DATABASE_CA": paths.RDS_CA,

@@ -15,8 +15,8 @@ from agent.facts import Facts
 from agent.files.atomic import write
 from common import paths
 
-CERTIFICATE = "tls.pem"
-KEY = "tls-key.pem"
+CERTIFICATE = paths.TLS_CERTIFICATE.name
+KEY = paths.TLS_KEY.name
 RELOAD = "tls.reload"  # Kamailio's RPC: new connections get the new certificate
 
 

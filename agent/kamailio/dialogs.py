@@ -2,7 +2,7 @@
 
 Kamailio's own counters include the dialogs that its peers replicate to it, so they tell the
 size of the whole tier. Every node numbers the dialogs that it made from its own start in steps
-of 65 536 (`Facts.node_id`): the number tells whose a dialog is.
+of `NODE_ID_STEP` (`Facts.node_id`): the number tells whose a dialog is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from agent.config import Config
 from agent.errors import AgentError
 from agent.facts import Facts
 from agent.kamailio import kamcmd
+from agent.kamailio.dialog_state import State
 from agent.kamailio.kamcmd import RpcFailed
 from common import paths
 from common.kamailio import NODE_ID_STEP, RINGING_LIMIT_S, RINGING_MARGIN_S
@@ -31,16 +31,6 @@ DUMP = paths.DIALOGS / "dialogs.json"  # one JSON object per line
 Rpc = Callable[..., str]
 Dialog = dict[str, Any]  # as Kamailio dumps it
 _UNSENT = re.compile(r"name: unconfirmed_records\s+slots: \d+\s+all: (\d+)")
-
-
-class State(IntEnum):
-    """State of a dialog in Kamailio."""
-
-    UNCONFIRMED = 1
-    EARLY = 2
-    CONFIRMED_WITHOUT_ACK = 3
-    CONFIRMED = 4
-    DELETED = 5
 
 
 def calls(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> int | None:

@@ -13,13 +13,13 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from agent.kamailio.dialog_state import State
 from agent.kamailio.kamcmd import RpcFailed
 
 TIMEOUT_S = 1.0
 FRESH_S = 60
 _OK = "SIP/2.0 200"
-# DLG_DMQ_RM, DLG_STATE_DELETED of Kamailio's dialog module; `active.State` imports too much here
-_REMOVE, _DELETED = 3, 5
+_REMOVE = 3  # DLG_DMQ_RM of Kamailio's dialog module
 _NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?status: (\w+).*?local: (\d)", re.DOTALL)
 
 
@@ -112,7 +112,7 @@ def remove_dialog(to: tuple[str, int], h_entry: int, h_id: int, *, source: str) 
     """Tell Kamailio what the peer that ended a dialog tells: to forget it. False when it does not
     know the dialog. Raises `RpcFailed` when it does not answer.
     """
-    body = {"action": _REMOVE, "h_entry": h_entry, "h_id": h_id, "state": _DELETED}
+    body = {"action": _REMOVE, "h_entry": h_entry, "h_id": h_id, "state": State.DELETED.value}
     return _send(to, "dialog", "application/json", json.dumps(body), source=source).startswith(_OK)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.kamailio import dmq
+from common import kamailio
 
 Rpc = Callable[..., str]
 
@@ -40,7 +41,8 @@ _DESTINATION = re.compile(
 _RTPENGINE = re.compile(r"\d+:\d+:udp\\:[0-9.]+\\:\d{1,5}:\d+:[01]:\d+")
 _PEER = re.compile(r"sip:[0-9.]+:\d{1,5}")
 _HTABLE = re.compile(r"\d+:[^:]+:\d:\d:(?:[^:\\]|\\.)*:\d+")
-NEW_CALLS = "1"  # dispatcher set of routers that take new calls; an SBC without any is useless
+# An SBC without any router for new calls is useless.
+NEW_CALLS = str(kamailio.DISPATCHER_SET_NEW)
 
 
 def entries(text: str) -> list[str]:
@@ -103,15 +105,15 @@ def check_dmq(text: str) -> None:
 
 
 LISTS: dict[str, ListKind] = {
-    "draining-routers": ListKind(check_optional, _by("htable.reload", "draining_routers")),
+    kamailio.DRAINING_ROUTERS: ListKind(check_optional, _by("htable.reload", "draining_routers")),
     # A router that is in neither list for a moment would be taken for dead.
-    "dispatcher.list": ListKind(
-        check_dispatcher, _by("dispatcher.reload"), after="draining-routers"
+    kamailio.DISPATCHER_LIST: ListKind(
+        check_dispatcher, _by("dispatcher.reload"), after=kamailio.DRAINING_ROUTERS
     ),
-    "rtpengine": ListKind(check_rtpengine, _by("rtpengine.reload")),
-    "router-confd": ListKind(check_confd, _by("htable.reload", "router_confd")),
-    "dmq": ListKind(check_dmq, lambda text, rpc: dmq.set_peers(entries(text), rpc)),
-    "provisioned-sources": ListKind(
+    kamailio.RTPENGINE_LIST: ListKind(check_rtpengine, _by("rtpengine.reload")),
+    kamailio.ROUTER_CONFD_LIST: ListKind(check_confd, _by("htable.reload", "router_confd")),
+    kamailio.DMQ_PEERS: ListKind(check_dmq, lambda text, rpc: dmq.set_peers(entries(text), rpc)),
+    kamailio.PROVISIONED_SOURCES: ListKind(
         check_optional, _by("htable.reload", "provisioned_sources"), instances=False
     ),
 }

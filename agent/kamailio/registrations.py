@@ -18,10 +18,10 @@ from agent.errors import AgentError
 from agent.files.atomic import write_newer
 from agent.kamailio import kamcmd
 from agent.kamailio.kamcmd import RpcFailed
-from common import paths, ports
+from common import kamailio, paths, ports
 
-TABLE = "uacreg"
-PATH = "/1.0/kamailio/dbtext/uacreg"
+TABLE = kamailio.UACREG_TABLE
+PATH = f"/1.0/kamailio/dbtext/{TABLE}"
 _FIELD = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)")
 _REGISTRAR = re.compile(r"sip:(?P<host>[0-9A-Za-z.:\[\]_-]+)(?P<parameters>(;[0-9A-Za-z._~=-]+)*)")
 Rpc = Callable[..., str]

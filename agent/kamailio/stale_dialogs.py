@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from agent import log
 from agent.errors import AgentError
 from agent.kamailio import dmq, kamcmd
-from agent.kamailio.dialogs import Dialog, State
+from agent.kamailio.dialog_state import State
+from agent.kamailio.dialogs import Dialog
 from agent.kamailio.dialogs import dialogs as every_dialog
 from agent.kamailio.kamcmd import RpcFailed
 

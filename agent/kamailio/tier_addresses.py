@@ -14,17 +14,16 @@ from agent.aws import clients, eip
 from agent.config import Config
 from agent.errors import AgentError
 from agent.files.atomic import write_newer
-from common import paths
+from common import kamailio, paths
 
-TABLE = "domain"  # of Kamailio's domain module, db_text
+TABLE = kamailio.DOMAIN_TABLE
 RELOAD = "domain.reload"
-_COLUMNS = "id(int,auto) domain(string) did(string,null)\n"
 
 
 def table(addresses: Iterable[IPv4Address]) -> str:
     """The db_text table: any URI with one of `addresses` is Kamailio's own."""
     rows = (f"{number}:{a}:{a}\n" for number, a in enumerate(sorted(addresses), 1))
-    return _COLUMNS + "".join(rows)
+    return f"{kamailio.DOMAIN_HEAD}\n" + "".join(rows)
 
 
 def refresh(config: Config, *, owner: str | None = None) -> bool:

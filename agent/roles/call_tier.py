@@ -9,6 +9,7 @@ from agent.kamailio import dialogs, service_lists
 from agent.kamailio.kamcmd import RpcFailed
 from agent.kamailio.stale_dialogs import StaleDialogs
 from agent.scheduler import Task
+from common.kamailio import DMQ_PEERS
 
 PEERS_INTERVAL_S = 5.0
 STALE_DIALOGS_INTERVAL_S = 300.0  # more than `end_timeout` and Kamailio's own round of 90 s
@@ -37,6 +38,6 @@ def metric_task(instance: Instance) -> Task:
 def announce_peers() -> None:
     """DMQ forgets its peers when Kamailio restarts, and those that were silent for a while."""
     try:
-        service_lists.repeat("dmq")
+        service_lists.repeat(DMQ_PEERS)
     except RpcFailed as error:
         log.warning("peers not announced", error=error)

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
+from common.kamailio import UACREG_HEAD
 from router_confd.auth.crypto import Vault
 from router_confd.directory.rows import Trunk
 from router_confd.directory.store import Directory
 
-# Version 5 of the table, in the order that Kamailio 5.6 to 6.x reads it. db_text takes an empty
-# value for NULL, and drops the whole table when the column does not allow it.
-COLUMNS = (
-    "id(int)",
-    "l_uuid(string)",
-    "l_username(string)",
-    "l_domain(string)",
-    "r_username(string)",
-    "r_domain(string)",
-    "realm(string,null)",
-    "auth_username(string)",
-    "auth_password(string)",
-    "auth_ha1(string,null)",
-    "auth_proxy(string)",
-    "expires(int)",
-    "flags(int)",
-    "reg_delay(int)",
-    "contact_addr(string,null)",
-    "socket(string,null)",
-)
 FLAGS = 16  # initialise each registration by itself
 
 
 def table(directory: Directory, vault: Vault) -> str:
     """The whole file. A trunk that lacks what a registration needs is left out."""
-    lines = [" ".join(COLUMNS)]
+    lines = [UACREG_HEAD]
     for trunk_id in sorted(directory.trunks.rows):
         trunk = directory.trunks.rows[trunk_id]
         if trunk.registered and (line := _line(len(lines), trunk, vault)):

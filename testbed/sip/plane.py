@@ -19,12 +19,12 @@ from agent.consul import pki
 from agent.kamailio import certificate, rtpengine_revive, service_lists, tier_addresses
 from agent.kamailio.kamcmd import RpcFailed
 from agent.roles.call_tier import PEERS_INTERVAL_S
-from common import ports
+from common import paths, ports
 from common.kamailio import RTPENGINE_SET_MOVED
 from common.topology import Tier
 from host.netns import inside
 from rendering.files import File
-from rendering.kamailio_files import EDGE_RULES, kamailio_files
+from rendering.kamailio_files import kamailio_files
 from rendering.timers import JOIN_S
 from settings.deployment import Deployment
 from settings.load import load
@@ -116,7 +116,7 @@ class Cluster:
             )
         node.install(files)
         for file in files:
-            if file.path == EDGE_RULES:  # ExecStartPre of kamailio.service
+            if file.path == str(paths.EDGE_RULES):  # ExecStartPre of kamailio.service
                 run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], text=file.content)
         if tier is Tier.ROUTER:  # consul-template was there before; a reload waits up to 10 s
             rows = self.rtpengine_rows([address for address, _ in RTPS.values()])

@@ -8,15 +8,15 @@ import threading
 from agent.consul.service_discovery import Plane, Sbc
 from agent.kamailio.registrations import Registrations
 from common import ports
+from common.kamailio import UACREG_HEAD
 from host.netns import inside
-from router_confd.routing.registrations import COLUMNS
 from testbed.sip.addresses import CONFDS, SBCS
 from testbed.sip.plane import Cluster, wait_until
 from testbed.sip.registrar import Registrar
 
 REGISTRAR = "198.51.100.30"
 INTERVAL_S = 0.5  # of the agents' rounds; 5 s on an instance
-HEAD = " ".join(COLUMNS)
+HEAD = UACREG_HEAD
 PUBLIC = {public for _, public in SBCS.values()}
 
 

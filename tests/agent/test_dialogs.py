@@ -12,7 +12,8 @@ import pytest
 
 from agent.config import Config
 from agent.errors import AgentError
-from agent.kamailio.dialogs import State, bound, calls, unsent
+from agent.kamailio.dialog_state import State
+from agent.kamailio.dialogs import bound, calls, unsent
 from agent.kamailio.kamcmd import RpcFailed
 from common.topology import Role
 from testbed.agent_samples import FACTS, config

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from agent.errors import AgentError
-from agent.kamailio.dialogs import Dialog, State
+from agent.kamailio.dialog_state import State
+from agent.kamailio.dialogs import Dialog
 from agent.kamailio.kamcmd import RpcFailed
 from agent.kamailio.stale_dialogs import StaleDialogs
 

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from common import paths
 from common.topology import Tier
-from rendering.kamailio_files import EDGE_RULES, kamailio_files
+from rendering.kamailio_files import kamailio_files
 from testbed.load import sipp
 from testbed.load.flood import CALLS_PER_S, PER_S, SECONDS, Flood, crowd, dropped, payloads
 from testbed.sip.addresses import ATTACKER, CALLEE, CALLER, SBC1
@@ -71,7 +72,7 @@ def test_rules_may_be_loaded_again(plane: Cluster) -> None:
     run([*nft, "add", "element", "ip", "c4_edge", "trusted", "{ 192.0.2.7 }"])
     before = run([*nft, "list", "chain", "ip", "c4_edge", "pre"])
     files = kamailio_files(plane.deployment, plane.tenant, Tier.SBC)
-    (rules,) = [file for file in files if file.path == EDGE_RULES]
+    (rules,) = [file for file in files if file.path == str(paths.EDGE_RULES)]
     run([*nft, "-f", "-"], text=rules.content)
     assert run([*nft, "list", "chain", "ip", "c4_edge", "pre"]) == before
     assert "192.0.2.7" in run([*nft, "list", "set", "ip", "c4_edge", "trusted"])

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from agent.kamailio import dialogs
-from agent.kamailio.dialogs import Dialog, State
+from agent.kamailio.dialog_state import State
+from agent.kamailio.dialogs import Dialog
 from agent.kamailio.stale_dialogs import StaleDialogs
 from common.topology import Role
 from host.netns import inside

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
+from common.kamailio import LISTS
 from common.topology import Tier
 from rendering import tables, variables
 from rendering.contexts import KamailioContext
-from rendering.kamailio_files import LISTS, configuration
+from rendering.kamailio_files import configuration
 from rendering.templates import ROOT
 from settings import Deployment
 from settings.sip import DispatchAlgorithm
