@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from common import cdr
+from common.kamailio import UACREG_HEAD
 from testbed.router_confd.call_records import record, send, stored
 from testbed.router_confd.instance import Instance, Site
 
