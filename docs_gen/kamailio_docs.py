@@ -9,6 +9,7 @@ import yaml
 
 from common.topology import Tier
 from rendering import tables, variables
+from settings.moved import MOVED
 
 STATE = "docs/kamailio/state.md"
 RENAMED = "docs/renamed.yaml"
@@ -55,6 +56,7 @@ def with_renames(glossary: str, root: Path) -> str:
     if not _BLOCK.search(glossary):
         raise ValueError(f"{GLOSSARY}: no block of renamed things")
     rows = yaml.safe_load((root / RENAMED).read_text(encoding="utf-8"))
+    rows += [{"kind": "setting", "old": old, "new": new} for old, new in MOVED.items()]
     lines = ["| what | where | old | new |", "| --- | --- | --- | --- |"]
     order = list(dict.fromkeys([*KINDS, *(row["kind"] for row in rows)]))
     for row in sorted(rows, key=lambda row: order.index(row["kind"])):

@@ -210,7 +210,7 @@ class KamailioContext:
         if not isinstance(size, KamailioSize):
             raise ValueError(f"tier: {tier} runs no Kamailio; sbc and router do")
         timers = Timers(tenant.sip, tier)
-        call_load = tenant.sip.dispatch is DispatchAlgorithm.CALL_LOAD
+        dispatcher = Dispatcher.of(tenant.sip.dispatch)
         return cls(
             tier=tier.value,
             title=TITLES[tier],
@@ -221,7 +221,7 @@ class KamailioContext:
             workers=Workers.of(size),
             networks=Networks.of(deployment.network, tier),
             node_id_step=kamailio.NODE_ID_STEP,
-            dispatcher=Dispatcher.of(tenant.sip.dispatch),
+            dispatcher=dispatcher,
             lookup=Lookup(),
             media=Media(),
             tls=TlsProfile.of(tenant.sip),
@@ -229,6 +229,6 @@ class KamailioContext:
             limits=CallLimits.of(tenant.limits, tenant.router.max),
             records=Records(),
             consul=ConsulNames.of(tenant.name, tier),
-            tables=tables.declared(tier, timers, call_load=call_load),
+            tables=tables.declared(tier, timers, call_load=dispatcher.call_load),
             shared_variables=variables.declared(tier, tenant.sip),
         )

@@ -10,7 +10,7 @@ from settings.base import Model
 
 
 class Edge(Model):
-    """What an SBC takes from outside. A source is trusted once it has had a call accepted."""
+    """What an SBC takes from outside. An accepted call makes both of its ends trusted."""
 
     max_message_bytes: int = Field(
         default=16384,

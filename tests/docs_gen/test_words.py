@@ -1,7 +1,7 @@
 """Is an old name left anywhere but in the glossary and the changelog?
 
-`docs/renamed.yaml` has what was renamed. A name is looked for as what it was (a table, a route, a
-setting), never as a word: "over" and "known" are good English.
+`docs/renamed.yaml` has what was renamed, `settings/moved.py` the settings. A name is looked for as
+what it was (a table, a route, a setting), never as a word: "over" and "known" are good English.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from settings.load import ROOT
+from settings.moved import MOVED
 
 RENAMED = ROOT / "docs/renamed.yaml"
 # Where old names belong.
@@ -91,7 +92,7 @@ PATTERNS: dict[str, str | Callable[[str], str]] = {
 def rows() -> list[Row]:
     """Every entry of the table."""
     found: list[Row] = yaml.safe_load(RENAMED.read_text(encoding="utf-8"))
-    return found
+    return found + [{"kind": "setting", "old": old, "new": new} for old, new in MOVED.items()]
 
 
 def pattern(row: Row) -> re.Pattern[str]:
@@ -188,6 +189,9 @@ def test_no_new_name_is_an_old_one_of_its_kind() -> None:
         ("module", "agent.young", "from agent import paths, young"),
         ("module", "agent.young", "import agent.young"),
         ("setting", "sip.known_s", "sip: {known_s: 3}"),
+        ("setting", "sip.known_s", 'update={"known_s": 3}'),
+        ("setting", "sip.max_call_s", "`sip.max_call_s`"),
+        ("setting", "sip_name", "    sip_name: {name: sip.acme.example}"),
     ],
 )
 def test_old_name_is_found_where_it_is_used(kind: str, old: str, text: str) -> None:
@@ -203,6 +207,8 @@ def test_old_name_is_found_where_it_is_used(kind: str, old: str, text: str) -> N
         ("header", "X-C4-Answered", "X-C4-Answered-At: 1"),
         ("list", "sources", "the sources of the calls"),
         ("module", "agent.young", "a young instance"),
+        ("setting", "sip.max_call_s", "timers: {max_call_s: 60}"),
+        ("setting", "sip.max_call_s", "sip.timers.max_call_s"),
     ],
 )
 def test_english_is_not_mistaken_for_an_old_name(kind: str, old: str, text: str) -> None:
