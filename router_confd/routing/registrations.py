@@ -6,8 +6,8 @@ from router_confd.auth.crypto import Vault
 from router_confd.directory.rows import Trunk
 from router_confd.directory.store import Directory
 
-# Version 5 of the table, in the order that Kamailio 5.6 to 6.x reads it. db_text takes an empty
-# value for NULL, and drops the whole table when the column does not allow it.
+# Version 5 of the table, in the order in which Kamailio 5.6 to 6.x reads it. db_text takes an empty
+# value for NULL, and rejects the whole table when the column does not allow NULL.
 COLUMNS = (
     "id(int)",
     "l_uuid(string)",
@@ -26,11 +26,11 @@ COLUMNS = (
     "contact_addr(string,null)",
     "socket(string,null)",
 )
-FLAGS = 16  # initialise each registration by itself
+FLAGS = 16  # Kamailio starts each registration by itself
 
 
 def table(directory: Directory, vault: Vault) -> str:
-    """The whole file. A trunk that lacks what a registration needs is left out."""
+    """The whole file. It leaves out trunks that lack a value which a registration needs."""
     lines = [" ".join(COLUMNS)]
     for trunk_id in sorted(directory.trunks.rows):
         trunk = directory.trunks.rows[trunk_id]
