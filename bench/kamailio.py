@@ -21,8 +21,8 @@ from pathlib import Path
 
 from bench import report
 from bench.bare import bare_proxy
-from bench.confd import Service, real_confd
 from bench.report import Run
+from bench.router_confd_instances import Service, real_router_confd
 from settings.load import load
 from settings.sip import Overload
 from settings.tiers import KamailioSize
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # With the demo's, memory would be the limit: a call keeps some until its transactions end.
     memory_mb = KamailioSize.model_fields["shared_memory_mb"].default
     with as_on_the_image(), cluster(_layers(), settings, memory_mb=memory_mb) as plane:
-        with real_confd(plane, NUMBERS) as service:
+        with real_router_confd(plane, NUMBERS) as service:
             bench = Bench(plane, service, runs)
             bench.run("warm-up", 20, 5, SHORT)
             runs.clear()

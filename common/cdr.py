@@ -1,7 +1,9 @@
-"""What the routers and router-confd must agree about in call records."""
+"""What the routers and router-confd must agree on about call records."""
 
 from __future__ import annotations
 
 from typing import Final
 
-TEXT_LENGTH: Final = 256  # characters of a text in a call record; router-confd refuses more
+# Longest URI or Call-ID in a call record, in characters. router-confd refuses a longer one. A new
+# length needs a migration of the table `cdrs`.
+TEXT_LENGTH: Final = 256

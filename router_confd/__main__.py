@@ -21,9 +21,10 @@ FAILED = 1
 
 
 def main() -> int:
-    """Exit status: 0 ended as told, 1 a part failed, 2 the settings are bad."""
+    """Exit status: 0 stopped by a signal, 1 a part failed, 2 the settings are wrong."""
     parser = argparse.ArgumentParser(
-        prog="router-confd", description="The routing API. Settings: C4_ROUTER_CONFD_* variables."
+        prog="router-confd",
+        description="The routing service. Settings: environment variables C4_ROUTER_CONFD_*.",
     )
     parser.add_argument(
         "command",
@@ -44,7 +45,7 @@ def main() -> int:
         print(f"router-confd: {error}", file=sys.stderr)
         return BAD_INPUT
     if command == "check-config":
-        print("router-confd: settings are good")
+        print("router-confd: the settings are valid")
         return 0
     logging.basicConfig(
         level=settings.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
@@ -54,7 +55,7 @@ def main() -> int:
 
 
 def _run(settings: Settings, secrets: Secrets) -> int:
-    # Imported late: check-config and errors need none of it.
+    # Imported here, because check-config and errors in the settings need none of it.
     import uvloop
 
     from router_confd import container

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class ConfigError(Exception):
-    """The service cannot start with these settings; the text says which one and why."""
+    """The service cannot start with these settings. The text says which one is wrong, and why."""
 
 
 class Listen(NamedTuple):
@@ -59,46 +59,60 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
-    database_host: str = Field(description="DNS name, address, or directory of a Unix socket")
+    database_host: str = Field(description="DNS name, IP address, or directory of a Unix socket")
     database_port: int = Field(
-        default=ports.POSTGRES.number, ge=1, le=65535, description="TCP port"
+        default=ports.POSTGRES.number, ge=1, le=65535, description="TCP port of the database"
     )
     database_name: str = Field(
         default="router_confd", min_length=1, max_length=63, description="name of the database"
     )
     database_credentials_file: FilePath = Field(
-        description='JSON {"username", "password"}; read again for each new connection'
+        description='JSON {"username", "password"}; read for each new connection'
     )
     database_ca: FilePath | None = Field(
-        default=None, description="CA bundle (PEM); required unless the database is on this host"
+        default=None, description="CA bundle (PEM); required for a database on another host"
     )
-    database_pool: int = Field(default=10, ge=2, le=100, description="connections of this instance")
-    database_timeout: float = Field(default=5.0, gt=0, le=60, description="per statement, seconds")
+    database_pool: int = Field(
+        default=10, ge=2, le=100, description="connections in the pool of this instance"
+    )
+    database_timeout: float = Field(
+        default=5.0, gt=0, le=60, description="seconds allowed for a statement"
+    )
     secrets_file: FilePath = Field(
-        description='JSON {"api_key", "encryption_key"}, optional list `previous_encryption_keys`'
+        description='JSON {"api_key", "encryption_key"}; optional: previous keys'
     )
     kamailio_listen: ListenAddress = Field(
         default=Listen("127.0.0.1", ports.ROUTER_CONFD_INTERNAL.number),
-        description="internal listener",
+        description="address and port of the internal listener",
     )
     api_listen: ListenAddress = Field(
         default=Listen("127.0.0.1", ports.ROUTER_CONFD_API.number),
-        description="management listener",
+        description="address and port of the management listener",
     )
-    api_tls_cert: FilePath | None = Field(default=None, description="PEM chain of the API listener")
-    api_tls_key: FilePath | None = Field(default=None, description="PEM key of the API listener")
+    api_tls_cert: FilePath | None = Field(
+        default=None, description="certificate chain (PEM) of the management listener"
+    )
+    api_tls_key: FilePath | None = Field(
+        default=None, description="private key (PEM) of the management listener"
+    )
     wazo_auth_url: HttpUrl | None = Field(
-        default=None, description="base URL of wazo-auth, e.g. https://auth.example.com/0.1"
+        default=None, description="base URL of wazo-auth, for example https://auth.example.com/0.1"
     )
     wazo_auth_ca: FilePath | None = Field(
-        default=None, description="CA bundle (PEM) of wazo-auth, if not a public one"
+        default=None, description="CA bundle (PEM) for wazo-auth; none: the public CAs"
     )
     spool_dir: Path = Field(
-        default=paths.ROUTER_CONFD_SPOOL, description="CDRs waiting for the database"
+        default=paths.ROUTER_CONFD_SPOOL,
+        description="directory of the CDRs that wait for the database",
     )
-    spool_limit: int = Field(default=100_000, ge=1, description="CDRs; beyond it 503")
+    spool_limit: int = Field(
+        default=100_000, ge=1, description="most CDRs in that directory; more are refused with 503"
+    )
     max_staleness: float = Field(
-        default=600.0, ge=1, le=86_400, description="seconds that routing answers without database"
+        default=600.0,
+        ge=1,
+        le=86_400,
+        description="seconds for which routing goes on without the database",
     )
     log_level: str = Field(
         default="INFO",
@@ -116,7 +130,7 @@ class Settings(BaseSettings):
 
     @property
     def database_is_local(self) -> bool:
-        """True for a Unix socket or loopback: nothing passes a wire, TLS is not demanded."""
+        """True for a Unix socket and for loopback, where TLS is not required."""
         if self.database_host.startswith("/") or self.database_host == "localhost":
             return True
         try:
@@ -141,7 +155,7 @@ def _shown(value: object) -> str:
 
 
 class Credentials(BaseModel):
-    """Database login; RDS rotates it, so it is read for each new connection."""
+    """The database login. RDS rotates it, so it is read again for each new connection."""
 
     username: str = Field(min_length=1)
     password: SecretStr = SecretStr("")

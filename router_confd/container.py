@@ -1,4 +1,4 @@
-"""What one running instance consists of; handed to both listeners."""
+"""The parts of a running instance, which both listeners share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Service:
 
 
 def build(settings: Settings, secrets: Secrets) -> Service:
-    """The parts, not yet connected. Raises OSError when the spool directory is unusable."""
+    """The parts, not connected yet. Raises OSError when the spool directory cannot be used."""
     database = Database(settings)
     sync = Sync(database, settings.max_staleness)
     spool = Spool(settings.spool_dir, settings.spool_limit)

@@ -1,1 +1,1 @@
-"""Who sends a call, who uses the API, and how credentials are kept."""
+"""Authentication of calls and of API clients, and how credentials are stored."""

@@ -1,4 +1,4 @@
-"""SIP credentials: encrypted at rest, hashed where the plain text is not needed."""
+"""SIP credentials are encrypted at rest, or hashed where the plain text is not needed."""
 
 from __future__ import annotations
 
@@ -24,34 +24,36 @@ log = logging.getLogger(__name__)
 
 
 class Undecryptable(Exception):
-    """The text was encrypted with a key that this instance does not have."""
+    """The text cannot be decrypted with the keys of this instance."""
 
 
 class Vault:
-    """AES-256-GCM with keys derived from the secrets file; the newest key encrypts."""
+    """AES-256-GCM. The keys are derived from the secrets file, and the newest one encrypts."""
 
     def __init__(self, secrets: Secrets) -> None:
         keys = (secrets.encryption_key, *secrets.previous_encryption_keys)
         self._ciphers = [AESGCM(_derive(key.get_secret_value())) for key in keys]
 
     def encrypt(self, text: str, owner: str) -> str:
-        """Ciphertext of `text`, readable only together with `owner` (a tenant's uuid)."""
+        """The ciphertext of `text`, bound to `owner`, which is the uuid of a tenant."""
         nonce = os.urandom(_NONCE)
         sealed = self._ciphers[0].encrypt(nonce, text.encode(), owner.encode())
         return _VERSION + base64.b64encode(nonce + sealed).decode()
 
     def open(self, text: str | None, owner: str) -> str | None:
-        """The plain text; None, and a line in the log, when there is none to be had."""
+        """The plain text; None if there is none. Logs an error if it cannot be decrypted."""
         if text is None:
             return None
         try:
             return self.decrypt(text, owner)
         except Undecryptable:
-            log.error("a credential of tenant %s was encrypted with another key", owner)
+            log.error(
+                "cannot decrypt a credential of tenant %s: it was encrypted with another key", owner
+            )
             return None
 
     def decrypt(self, text: str, owner: str) -> str:
-        """The plain text. Raises Undecryptable: wrong key, wrong owner, or damaged."""
+        """The plain text. Raises Undecryptable: wrong key or owner, or damaged."""
         try:
             raw = base64.b64decode(text.removeprefix(_VERSION), validate=True)
         except ValueError:
@@ -76,13 +78,13 @@ def ha1(username: str, realm: str, password: str) -> str:
 
 
 def hash_password(password: str) -> str:
-    """64 hex characters of salt, then PBKDF2-HMAC-SHA512 in hex."""
+    """64 hexadecimal characters of salt, then PBKDF2-HMAC-SHA512 in hexadecimal."""
     salt = random.token_hex(32)
     return salt + _pbkdf2(password, salt)
 
 
 def verify_password(stored: str, password: str) -> bool:
-    """True when `password` is the one that `hash_password` made `stored` of. Slow on purpose."""
+    """True if `stored` is the hash of `password`. Slow on purpose."""
     salt, digest = stored[:64], stored[64:]
     return hmac.compare_digest(_pbkdf2(password, salt), digest)
 

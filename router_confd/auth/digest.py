@@ -8,7 +8,7 @@ from router_confd.routing.reply import Login
 
 
 def towards_ipbx(vault: Vault, ipbx: Ipbx) -> Login:
-    """User, realm and HA1; empty when the PBX lacks one of them. Its password is not stored."""
+    """User name, realm and HA1; empty if one is missing. A PBX's password is not stored."""
     if not (ipbx.username and ipbx.realm and ipbx.realm_ha1):
         return {}
     secret = vault.open(ipbx.realm_ha1, ipbx.tenant_uuid)
@@ -18,7 +18,7 @@ def towards_ipbx(vault: Vault, ipbx: Ipbx) -> Login:
 
 
 def towards_trunk(vault: Vault, trunk: Trunk) -> Login:
-    """User, realm, password and HA1; empty when the trunk lacks one of them."""
+    """User name, realm, password and HA1; empty if one of them is missing."""
     password = vault.open(trunk.auth_password, trunk.tenant_uuid)
     if not (trunk.auth_username and trunk.realm and password):
         return {}

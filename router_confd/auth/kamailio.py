@@ -1,4 +1,4 @@
-"""Who sends a call: a PBX by address or credentials, or a carrier trunk by address."""
+"""Finds out who sends a call: a PBX by address or credentials, or a carrier trunk by address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED = AuthReply()
 
 
 class Caller(Protocol):
-    """What tells who calls: a question for authentication, or for a route."""
+    """The fields that identify a caller, in a request for authentication or for a route."""
 
     @property
     def source_ip(self) -> str | None: ...
@@ -26,7 +26,7 @@ class Caller(Protocol):
 
 
 def authenticate(directory: Directory, vault: Vault, request: Caller) -> AuthReply:
-    """The decision without a password in the request, which is how Kamailio asks."""
+    """Authenticate a request without a password, which is what Kamailio sends."""
     for ipbx in _candidates(directory, request):
         return _ipbx_reply(directory, vault, ipbx)
     return _trunk_reply(directory, request)
@@ -35,7 +35,7 @@ def authenticate(directory: Directory, vault: Vault, request: Caller) -> AuthRep
 async def authenticate_with_password(
     directory: Directory, vault: Vault, request: AuthRequest
 ) -> AuthReply:
-    """As `authenticate`; a password in the request must be the PBX's."""
+    """As `authenticate`, but a password in the request must be that of the PBX."""
     if not request.password:
         return authenticate(directory, vault, request)
     for ipbx in _candidates(directory, request):
@@ -49,8 +49,8 @@ async def authenticate_with_password(
 def _candidates(directory: Directory, request: Caller) -> Iterable[Ipbx]:
     """PBXs that the request may come from, lowest id first.
 
-    Unlike the old service, a PBX without an address is not every address: it must be known by
-    its user name, and have a password that the router can check.
+    A PBX without an address does not match every address, as it does in wazo-router-confd. It must
+    match by its user name, and have a password that the router can check.
     """
     found: dict[int, Ipbx] = {}
     if request.source_ip:
@@ -76,7 +76,7 @@ def _domain(directory: Directory, ipbx: Ipbx) -> str | None:
 def _ipbx_reply(directory: Directory, vault: Vault, ipbx: Ipbx) -> AuthReply:
     ha1 = vault.open(ipbx.password_ha1, ipbx.tenant_uuid)
     if ha1 is None and ipbx.password_ha1:
-        return REFUSED  # without it the router would not ask for a digest
+        return REFUSED  # without the HA1, the router would not ask for a digest
     return AuthReply(
         success=True,
         tenant_uuid=ipbx.tenant_uuid,

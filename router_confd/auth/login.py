@@ -1,4 +1,4 @@
-"""Authentication of the management API: a static key, or a wazo-auth token."""
+"""Authentication of the management API, by a static key or a token of wazo-auth."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class Login:
-    """Finds out who sends a request."""
+    """Authenticates the clients of the management API."""
 
     def __init__(self, service: Service) -> None:
         self._key = service.secrets.api_key.get_secret_value().encode()
         self._wazo: WazoAuth | None = None
         if service.settings.wazo_auth_url:
-            # Its HTTP client costs memory that instances without wazo-auth need not spend.
+            # Imported here, because its HTTP client costs memory that only wazo-auth needs.
             from router_confd.auth.wazo import WazoAuth
 
             self._wazo = WazoAuth(service.settings)
 
     async def __call__(self, request: Request) -> Principal | None:
-        """The principal, or None for the operator. Raises Unauthorized."""
+        """The principal behind a request; None is the operator. Raises Unauthorized."""
         key = request.headers.get("X-API-Key")
         if key is not None:
             if hmac.compare_digest(key.encode(), self._key):

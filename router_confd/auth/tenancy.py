@@ -1,4 +1,4 @@
-"""Who may see which rows. Every query of the management API passes through here."""
+"""Decides who may see which rows, for every query of the management API."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ M = TypeVar("M", bound=Base)
 
 @dataclass(frozen=True)
 class Principal:
-    """The user behind a token; None in its place is the operator, who sees everything."""
+    """The user behind a token. None in its place means the operator, who sees everything."""
 
     tenant_uuid: UUID
     tenant_uuids: frozenset[UUID]
 
 
 def owner_column(model: type[Base]) -> Any:
-    """The column that says whose a row is."""
+    """The column that holds the tenant of a row."""
     return Tenant.uuid if model is Tenant else model.__table__.c.tenant_uuid
 
 
 def visible(statement: Select[M], model: type[M], who: Principal | None) -> Select[M]:
-    """Only rows that may be read or changed; the others look as if they did not exist."""
+    """Limit a query to the rows that `who` may read or change."""
     if who is None:
         return statement
     return statement.where(owner_column(model).in_(who.tenant_uuids))
 
 
 def listed(statement: Select[M], model: type[M], who: Principal | None) -> Select[M]:
-    """Only rows of the chosen tenant."""
+    """Limit a query to the rows of the tenant that `who` has chosen."""
     if who is None:
         return statement
     return statement.where(owner_column(model) == who.tenant_uuid)
 
 
 def owner_of_new(requested: UUID | None, who: Principal | None) -> UUID:
-    """Whose a new row will be. 400 when nobody says it, 403 when it may not be."""
+    """The tenant of a new row. Raises HTTPException: 400 if it is missing, 403 if not allowed."""
     if who is None:
         if requested is None:
             item = {
@@ -61,14 +61,14 @@ def owner_of_new(requested: UUID | None, who: Principal | None) -> UUID:
 
 
 async def ensure_tenant(session: AsyncSession, uuid: UUID) -> None:
-    """Create the tenant on the fly, named by its uuid, unless it exists."""
+    """Create the tenant, named by its uuid, unless it exists."""
     await session.execute(insert(Tenant).values(uuid=uuid, name=str(uuid)).on_conflict_do_nothing())
 
 
 async def find(
     session: AsyncSession, model: type[M], key: Any, who: Principal | None, *, lock: bool = False
 ) -> M | None:
-    """The row with this primary key, or None when there is none or it is not visible."""
+    """The row with this primary key; None if it does not exist or is not visible to `who`."""
     column = Tenant.uuid if model is Tenant else model.__table__.c.id
     statement = visible(select(model).where(column == key), model, who)
     if lock:
@@ -77,5 +77,5 @@ async def find(
 
 
 def belongs(row: Owned | None, tenant: UUID) -> bool:
-    """True when the row exists and is this tenant's."""
+    """True if the row exists and belongs to this tenant."""
     return row is not None and row.tenant_uuid == tenant

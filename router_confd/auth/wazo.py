@@ -1,4 +1,4 @@
-"""Client of wazo-auth: whose a token is, with a short memory."""
+"""Client of wazo-auth, which says whose a token is. Answers are cached for a short time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from router_confd.auth.tenancy import Principal
 from router_confd.config import Settings
 from router_confd.http.errors import INVALID_TOKEN, Unauthorized
 
-TOKEN_TTL = 10.0  # seconds; bounds how long a revoked token still works
+TOKEN_TTL = 10.0  # seconds for which a revoked token may still work
 TOKEN_CACHE = 1024  # entries
-TIMEOUT = 3.0  # seconds per question
+TIMEOUT = 3.0  # seconds per request
 
 log = logging.getLogger(__name__)
 
 
 class WazoAuth:
-    """Asks wazo-auth, at most once in TOKEN_TTL for the same token."""
+    """Asks wazo-auth about a token at most once in TOKEN_TTL."""
 
     def __init__(self, settings: Settings) -> None:
         ca = settings.wazo_auth_ca
@@ -32,26 +32,27 @@ class WazoAuth:
             verify=ssl.create_default_context(cafile=ca) if ca else True,
             follow_redirects=False,
         )
-        self._known: dict[str, tuple[float, Principal]] = {}
+        # By token: the monotonic time at which the entry expires, and the user.
+        self._cache: dict[str, tuple[float, Principal]] = {}
 
     async def principal(self, token: str) -> Principal:
-        """Whose token this is. Raises Unauthorized; 503 when wazo-auth does not answer."""
+        """The user behind the token. Raises Unauthorized; HTTPException 503 without an answer."""
         now = time.monotonic()
-        known = self._known.get(token)
-        if known is not None and known[0] > now:
-            return known[1]
+        cached = self._cache.get(token)
+        if cached is not None and cached[0] > now:
+            return cached[1]
         try:
             principal = await self._ask(token)
         except httpx.HTTPError as error:
-            log.warning("wazo-auth not available: %s", type(error).__name__)
+            log.warning("wazo-auth is not available: %s", type(error).__name__)
             raise HTTPException(503, "wazo-auth not available") from None
-        if len(self._known) >= TOKEN_CACHE:
-            self._known.clear()
-        self._known[token] = (now + TOKEN_TTL, principal)
+        if len(self._cache) >= TOKEN_CACHE:
+            self._cache.clear()
+        self._cache[token] = (now + TOKEN_TTL, principal)
         return principal
 
     async def _ask(self, token: str) -> Principal:
-        # Tokens are uuids; anything else could climb out of the path.
+        # Tokens are uuids. Other characters could change the path of the request.
         if not all(c.isalnum() or c in "-_" for c in token) or not token.isascii():
             raise Unauthorized(INVALID_TOKEN)
         headers = {"X-Auth-Token": token}

@@ -1,1 +1,1 @@
-"""Call records: into the database, each exactly once."""
+"""Call records, each stored in the database exactly once."""

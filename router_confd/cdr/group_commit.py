@@ -1,4 +1,4 @@
-"""Many small writes as few large ones: a commit costs the same for one record and for hundred."""
+"""Turns many small writes into a few large ones: a commit costs the same for 1 and 100 records."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class Entry(Generic[T]):
-    """Something to write, and who waits for it."""
+    """An item to write, and the future of whoever waits for it."""
 
     item: T
     _done: asyncio.Future[None]
 
     def succeed(self) -> None:
-        if not self._done.done():  # the sender may have gone
+        if not self._done.done():  # the sender may have given up
             self._done.set_result(None)
 
     def fail(self, error: BaseException) -> None:
@@ -27,10 +27,10 @@ class Entry(Generic[T]):
 
 
 class GroupCommit(Generic[T]):
-    """Hands what was put to `commit`, which has to end every entry of its list.
+    """Collects items and hands them to `commit`, which must end every entry of its list.
 
-    What comes first is committed at once, what comes within the next `interval` seconds, or during
-    a commit, is committed together.
+    The first item is committed at once. Items that arrive within the next `interval` seconds, or
+    during a commit, are committed together.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class GroupCommit(Generic[T]):
         self._worker: asyncio.Task[None] | None = None
 
     def put(self, item: T) -> asyncio.Future[None]:
-        """Done when the item is safe, or with what went wrong with it."""
+        """Write the item. The future is done when the item is safe, or has the exception."""
         loop = asyncio.get_running_loop()
         entry = Entry(item, loop.create_future())
         self._waiting.append(entry)
@@ -51,7 +51,7 @@ class GroupCommit(Generic[T]):
         return entry._done
 
     def take(self) -> list[Entry[T]]:
-        """The entries that wait for the next commit; now they are the caller's to end."""
+        """Remove the entries that wait for the next commit. The caller must end them."""
         taken, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
         return taken
 

@@ -1,4 +1,4 @@
-"""CDRs on disk while the database is away: one file per record, gone once it is stored."""
+"""CDRs on disk while the database is away: one file per record, deleted once it is stored."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Stored = dict[str, Any]  # a record as JSON has it
 
 
 class SpoolFull(Exception):
-    """No further record fits; the sender should try another instance."""
+    """The spool is full. The sender should try another instance."""
 
 
 class Spool:
-    """A directory of JSON files, each named by the record's idempotency key."""
+    """A directory of JSON files, each named after the idempotency key of its record."""
 
     def __init__(self, directory: Path, limit: int) -> None:
         self._directory = directory
@@ -29,9 +29,10 @@ class Spool:
         self.count = sum(1 for _ in directory.glob("*.json"))
 
     def put(self, records: dict[UUID, Stored]) -> dict[UUID, Exception]:
-        """Keep records, safe from a power cut once this returns; what went wrong with the others.
+        """Write records. They survive a power failure once this returns.
 
-        That is SpoolFull or OSError. Raises OSError when none is safe.
+        Returns the records that are not safe, by key: SpoolFull or OSError. Raises OSError if none
+        is safe.
         """
         failed: dict[UUID, Exception] = {}
         for key, record in records.items():
@@ -57,7 +58,7 @@ class Spool:
         self.count += not known
 
     def batch(self, size: int) -> list[tuple[Path, Stored]]:
-        """Up to `size` waiting records."""
+        """Up to `size` of the waiting records, with their files."""
         found: list[tuple[Path, Stored]] = []
         for path in self._waiting():
             try:
@@ -69,13 +70,13 @@ class Spool:
         return found
 
     def done(self, paths: list[Path]) -> None:
-        """The database has these records."""
+        """Delete the files of records that the database has."""
         for path in paths:
             path.unlink(missing_ok=True)
         self._recount()
 
     def reject(self, path: Path) -> None:
-        """The database will never take this record: keep it for a human, out of the way."""
+        """Put aside a record that the database will never take, for a person to look at."""
         path.rename(self._rejected / path.name)
         self._recount()
 

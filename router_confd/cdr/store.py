@@ -1,4 +1,4 @@
-"""Call records: into the database, or on disk until it is back, each exactly once."""
+"""Stores call records in the database, or on disk until it is back, each exactly once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from router_confd.cdr.table import COLUMNS, CdrTable, Record, Refused, as_json, 
 from router_confd.database.engine import Database, is_unavailable
 from router_confd.resources.schemas.kamailio import CdrRequest
 
-COMMIT_INTERVAL = 0.05  # seconds; nobody waits, a router takes a record for lost after 3 s
+COMMIT_INTERVAL = 0.05  # seconds; a router waits 3 s before it takes a record for lost
 STORE_TIMEOUT = 1.5  # seconds before a record goes to disk instead
 DELIVERY_INTERVAL = 1.0  # seconds
 DELIVERY_TIMEOUT = 10.0  # seconds
@@ -24,20 +24,20 @@ log = logging.getLogger(__name__)
 
 
 class Incomplete(Exception):
-    """The record lacks a field that the table needs; the text is its name."""
+    """The record lacks a field that the table needs. The text is the name of the field."""
 
 
 class CdrStore:
-    """Takes records and never loses one that it has acknowledged.
+    """Takes records, and never loses one that it has acknowledged.
 
-    The key of a record is chosen before the first attempt. So an attempt whose outcome is unknown
-    can be repeated from disk: the unique index drops the second copy.
+    A record gets its key before the first attempt to store it. So an attempt whose outcome is
+    unknown can be repeated from disk: the unique index drops the second copy.
     """
 
     def __init__(self, database: Database, spool: Spool, reachable: Callable[[], bool]) -> None:
         self._fresh, self._spooled = CdrTable(database), CdrTable(database)
         self._group = GroupCommit(self._commit, COMMIT_INTERVAL, BATCH)
-        self._reachable = reachable  # False: do not even try
+        self._reachable = reachable  # False: go to disk without trying the database
         self._spool = spool
         self.stored = 0
         self.spooled = 0
@@ -49,9 +49,9 @@ class CdrStore:
         return self._spool.count
 
     def take(self, request: CdrRequest, tenant: str) -> asyncio.Future[None]:
-        """Store or spool a record of a known tenant; done when it is safe.
+        """Store or spool a record of a known tenant. The future is done when the record is safe.
 
-        Raises Incomplete; the future Refused, SpoolFull, OSError.
+        Raises Incomplete. The future may raise Refused, SpoolFull or OSError.
         """
         for field in ("source_ip", "source_port", "call_id"):
             if getattr(request, field) is None:
@@ -67,16 +67,17 @@ class CdrStore:
         self._spooled.close()
 
     async def _commit(self, entries: list[Entry[Record]]) -> None:
-        """End every entry: in the database, on disk, or with what is wrong with it."""
+        """End every entry: it is in the database, on disk, or has an exception."""
         left = await self._store(entries) if self._reachable() else entries
         if left:
-            # Those that came meanwhile would wait for the same database, for as long again.
+            # Records that arrived meanwhile would wait as long again for the same database.
             more = self._group.take()
             entries += more
             await self._keep_on_disk(left if left is entries else left + more)
 
     async def _store(self, entries: list[Entry[Record]]) -> list[Entry[Record]]:
-        """Entries that could not be stored now. A bad one is found by halving, and alone fails."""
+        """Returns the entries that could not be stored now. A bad one is found by halving the list,
+        and fails alone."""
         try:
             await self._fresh.insert([entry.item for entry in entries], STORE_TIMEOUT)
         except Refused as error:
@@ -106,32 +107,32 @@ class CdrStore:
                 entry.succeed()
 
     async def deliver_forever(self) -> None:
-        """Empty the spool whenever the database is there."""
+        """Store spooled records whenever the database is there."""
         while True:
             try:
                 while self._spool.count and await self.deliver():
                     pass
             except Exception:
-                log.exception("delivery of spooled CDRs failed, trying again")
+                log.exception("cannot deliver spooled CDRs, will try again")
             if not self._spool.count:
                 self._spooled.close()
             await asyncio.sleep(DELIVERY_INTERVAL)
 
     async def deliver(self) -> bool:
-        """Store one batch from disk; False when the database does not take it now."""
+        """Store one batch from disk. False if the database does not take it now."""
         batch = []
         for path, stored in await asyncio.to_thread(self._spool.batch, BATCH):
             try:
                 batch.append((path, of_json(stored)))
             except (ValueError, KeyError, TypeError):
-                await self._reject(path, "no record")
+                await self._reject(path, "the file is not a record")
         if not batch:
             await asyncio.to_thread(self._spool.done, [])
             return True
         return await self._deliver(batch)
 
     async def _deliver(self, batch: list[tuple[Path, Record]]) -> bool:
-        """One bad record, such as of a tenant deleted meanwhile, must not hold up the others."""
+        """A bad record, such as one of a deleted tenant, must not hold up the others."""
         try:
             await self._spooled.insert([record for _, record in batch], DELIVERY_TIMEOUT)
         except Refused as error:
@@ -148,17 +149,15 @@ class CdrStore:
         return True
 
     async def _reject(self, path: Path, why: str) -> None:
-        log.error("CDR %s refused by the database: %s", path.stem, why)
+        log.error("CDR %s is put aside, it cannot be stored: %s", path.stem, why)
         await asyncio.to_thread(self._spool.reject, path)
         self.rejected += 1
 
 
 def _report(error: Exception) -> None:
-    """That the database is away is said by others; what is no such error is news."""
+    """Log an error, unless it means that the database is away, which others log."""
     if not is_unavailable(error):
-        log.error(
-            "CDRs not stored now, they stay on disk: %s", type(error).__name__, exc_info=error
-        )
+        log.error("cannot store CDRs, they stay on disk: %s", type(error).__name__, exc_info=error)
 
 
 def _key(tenant: str, idempotency_key: str | None) -> UUID:

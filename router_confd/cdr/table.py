@@ -1,4 +1,4 @@
-"""The table of call records: one statement for many records, on a connection of its own."""
+"""Writes call records to their table: many in one statement, on a connection of their own."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
-    """The database will never take a record of these."""
+    """The database will never take one of these records."""
 
 
-# The record's fault; everything else, such as a full disk, may be over at the next attempt.
+# Errors in a record. Any other error, such as a full disk, may be gone at the next attempt.
 _REFUSALS = (
-    ValueError,  # of asyncpg: no such value in PostgreSQL
+    ValueError,  # asyncpg raises it for a value that PostgreSQL does not have
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
 )
 
 
 class CdrTable:
-    """One writer; not for use by two tasks at the same time."""
+    """A writer for one task at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,9 +60,9 @@ class CdrTable:
         self._opened = 0.0  # monotonic time
 
     async def insert(self, records: Sequence[Record], timeout: float) -> None:
-        """Commit all of them or none, within `timeout` seconds; those that are there stay as is.
+        """Commit all records or none within `timeout` seconds. Records that exist stay as they are.
 
-        Raises Refused. Any other exception leaves open what happened; to try again is harmless.
+        Raises Refused. After any other exception the outcome is unknown, and trying again is safe.
         """
         columns = [[record[column] for record in records] for column in COLUMNS]
         async with asyncio.timeout(timeout):
@@ -72,8 +72,8 @@ class CdrTable:
                     return
                 except Refused:
                     raise
-                except Exception as error:  # lost since, which asyncpg says in many ways
-                    log.info("the connection for CDRs is opened anew: %s", type(error).__name__)
+                except Exception as error:  # asyncpg reports a lost connection in many ways
+                    log.info("opening the connection for CDRs again: %s", type(error).__name__)
             await self._execute(await self._connect(), columns)
 
     async def _execute(self, connection: Connection, columns: list[list[Any]]) -> None:
@@ -86,13 +86,13 @@ class CdrTable:
             raise
 
     def close(self) -> None:
-        """Drop the connection, without waiting for a server that may be gone."""
+        """Drop the connection without waiting for the server, which may be gone."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
     def _usable(self) -> Connection | None:
-        """The connection, if there is one that can be expected to work."""
+        """The connection, if there is one and it is likely to work."""
         old = self._connection
         if old and (old.is_closed() or time.monotonic() - self._opened > RECYCLE):
             self.close()
@@ -105,7 +105,7 @@ class CdrTable:
 
 
 def as_json(record: Record) -> Record:
-    """The record as it is kept on disk."""
+    """The record in the form that the spool keeps."""
     start: datetime | None = record["call_start"]
     return record | {
         "tenant_uuid": str(record["tenant_uuid"]),
@@ -115,7 +115,7 @@ def as_json(record: Record) -> Record:
 
 
 def of_json(stored: Any) -> Record:
-    """Raises ValueError, KeyError, TypeError when it is no record."""
+    """The record from the spool. Raises ValueError, KeyError or TypeError if it is not one."""
     start = stored["call_start"]
     return {column: stored[column] for column in COLUMNS} | {
         "tenant_uuid": UUID(stored["tenant_uuid"]),

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: TLS verify-full, credentials read anew for each of them."""
+"""Connections to PostgreSQL, with TLS (verify-full) and credentials read for each connection."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from router_confd.config import ConfigError, Settings, load_credentials
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-CONNECT_TIMEOUT = 3.0  # seconds; a failing-over database must not hold a request longer
+CONNECT_TIMEOUT = 3.0  # seconds; a database that fails over must not hold requests longer
 POOL_WAIT = 1.0  # seconds to wait for a free connection
 MIGRATION_TIMEOUT = 900.0  # seconds per statement
-RECYCLE = 600  # seconds; bounds how long a rotated password stays in use
+RECYCLE = 600  # seconds after which a connection is replaced, in case of a rotated password
 
 UNAVAILABLE: tuple[type[BaseException], ...] = (
-    OSError,  # refused, reset, and TimeoutError
-    ConfigError,  # the credentials file is being replaced, or is not there yet
+    OSError,  # includes refused, reset, and TimeoutError
+    ConfigError,  # the credentials file is not there yet, or is being replaced
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
-    asyncpg.InvalidCatalogNameError,  # the server is up, the database not created yet
-    asyncpg.ReadOnlySQLTransactionError,  # still connected to a former primary
+    asyncpg.InvalidCatalogNameError,  # the server is up, but the database is not created yet
+    asyncpg.ReadOnlySQLTransactionError,  # the connection is still to the former primary
     asyncpg.QueryCanceledError,
-    asyncpg.InvalidAuthorizationSpecificationError,  # includes a wrong password: being rotated
+    asyncpg.InvalidAuthorizationSpecificationError,  # also while the password is rotated
     InterfaceError,
     OperationalError,
     PoolTimeout,
@@ -47,7 +47,7 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """True when the error says that the database cannot serve now, not that the query is bad."""
+    """True if the database cannot serve now; False if something is wrong with the statement."""
     if isinstance(error, UNAVAILABLE):
         return True
     if isinstance(error, DBAPIError):
@@ -57,7 +57,7 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 class Database:
-    """The pool for statements, and single connections for listening and loading."""
+    """A pool for statements, and single connections for listening and loading."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -70,12 +70,12 @@ class Database:
             pool_timeout=POOL_WAIT,
             pool_recycle=RECYCLE,
             pool_pre_ping=True,
-            hide_parameters=True,  # they would put passwords into error messages
+            hide_parameters=True,  # error messages would contain passwords
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     async def connect(self, *, statement_timeout: float | None = None) -> Connection:
-        """A new connection. `statement_timeout` in seconds, by default the setting's."""
+        """A new connection. `statement_timeout` is in seconds; by default it is the setting's."""
         settings = self._settings
         credentials = load_credentials(settings.database_credentials_file)
         timeout = settings.database_timeout if statement_timeout is None else statement_timeout
@@ -92,7 +92,7 @@ class Database:
         )
 
     def migrations(self) -> AsyncEngine:
-        """An engine for schema changes, whose statements may take long. It keeps no connection."""
+        """An engine for migrations, whose statements may take long. It keeps no connection."""
 
         async def connect() -> Connection:
             return await self.connect(statement_timeout=MIGRATION_TIMEOUT)
@@ -103,7 +103,7 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
-        """A session in one transaction, committed at the end unless an exception leaves it."""
+        """A session in one transaction, which is committed unless an exception leaves the block."""
         async with self._sessions() as session, session.begin():
             yield session
 

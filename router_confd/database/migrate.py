@@ -1,4 +1,4 @@
-"""Brings the database to the newest schema; safe when several instances start at once."""
+"""Migrates the database to the newest schema, also when several instances start at once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sqlalchemy import Connection, text
 from router_confd.database.engine import Database, is_unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-ADVISORY_LOCK = 0x63346366  # one number for all instances of all versions
+ADVISORY_LOCK = 0x63346366  # the same number for all instances and versions
 RETRY = 1.0  # seconds
 
 log = logging.getLogger(__name__)
 
 
 async def upgrade(database: Database) -> None:
-    """Upgrade to the newest revision, waiting for the database as long as it takes."""
+    """Upgrade to the newest revision. Waits for the database as long as it takes."""
     while True:
         try:
             async with database.migrations().begin() as connection:
@@ -29,7 +29,9 @@ async def upgrade(database: Database) -> None:
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            log.warning("database not available, waiting: %s", type(error).__name__)
+            log.warning(
+                "waiting for the database, which is not available: %s", type(error).__name__
+            )
             await asyncio.sleep(RETRY)
 
 
@@ -42,6 +44,6 @@ def config(connection: Connection) -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
-    """Wait for the instance that upgrades already, if there is one, then upgrade what is left."""
+    """Wait until no other instance upgrades, then upgrade what is left."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     command.upgrade(config(connection), "head")

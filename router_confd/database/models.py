@@ -1,4 +1,4 @@
-"""Tables. Every row belongs to a tenant by `tenant_uuid`; references cannot leave the tenant."""
+"""The tables. Every row belongs to a tenant, and refers to rows of that tenant only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
+from common import cdr
+
 
 class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[type, type]] = {str: Text, UUID: Uuid}
 
 
 class Owned(Base):
-    """A row of a tenant, with an integer id."""
+    """A row that belongs to a tenant, with an integer id."""
 
     __abstract__ = True
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -102,9 +104,11 @@ class Ipbx(Owned):
     registered: Mapped[bool] = mapped_column(default=False)
     username: Mapped[str | None] = mapped_column(String(50))
     realm: Mapped[str | None] = mapped_column(String(50))
-    password: Mapped[str | None]  # one-way hash, see crypto.hash_password
-    password_ha1: Mapped[str | None]  # encrypted; the PBX's digest towards us (realm = domain)
-    realm_ha1: Mapped[str | None]  # encrypted; our digest towards the PBX (realm = `realm`)
+    password: Mapped[str | None]  # one-way hash, see auth.crypto.hash_password
+    password_ha1: Mapped[
+        str | None
+    ]  # encrypted HA1 of the PBX's digest towards us (realm = domain)
+    realm_ha1: Mapped[str | None]  # encrypted HA1 of our digest towards the PBX (realm = `realm`)
     max_calls: Mapped[int | None]
     max_cps: Mapped[int | None]
     transport: Mapped[str | None] = mapped_column(String(3))
@@ -154,7 +158,9 @@ class Did(Owned):
     ipbx_id: Mapped[int]
     carrier_trunk_id: Mapped[int]
     did_regex: Mapped[str | None] = mapped_column(String(256))
-    did_prefix: Mapped[str] = mapped_column(Text, default="")  # every matching number starts so
+    did_prefix: Mapped[str] = mapped_column(
+        Text, default=""
+    )  # every matching number starts with it
     is_number: Mapped[bool] = mapped_column(default=False)  # did_prefix is the whole number
     __table_args__ = (
         _within_tenant("ipbx_id", "ipbx"),
@@ -173,7 +179,7 @@ class RoutingRule(Owned):
     prefix: Mapped[str | None] = mapped_column(String(128))
     did_regex: Mapped[str | None] = mapped_column(String(256))
     route_type: Mapped[str] = mapped_column(String(10), default="pstn")
-    priority: Mapped[int | None]  # null: stored only, takes no part in routing
+    priority: Mapped[int | None]  # null: the rule is only stored, and has no part in routing
     weight: Mapped[int | None]
     __table_args__ = (
         _referable(),
@@ -198,9 +204,9 @@ class Cdr(Owned):
     idempotency_key: Mapped[UUID] = mapped_column(unique=True)
     source_ip: Mapped[str] = mapped_column(String(64))
     source_port: Mapped[int]
-    from_uri: Mapped[str] = mapped_column(String(256))
-    to_uri: Mapped[str] = mapped_column(String(256))
-    call_id: Mapped[str] = mapped_column(String(256))
+    from_uri: Mapped[str] = mapped_column(String(cdr.TEXT_LENGTH))
+    to_uri: Mapped[str] = mapped_column(String(cdr.TEXT_LENGTH))
+    call_id: Mapped[str] = mapped_column(String(cdr.TEXT_LENGTH))
     call_start: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     duration: Mapped[int | None]
     ipbx_id: Mapped[int | None]  # no foreign key: a record outlives the PBX and the trunk

@@ -1,4 +1,4 @@
-"""Which PBX a dialled number belongs to. A million plain numbers cost about 100 MB."""
+"""Finds the PBX that a dialled number belongs to. A million plain numbers take about 100 MB."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from router_confd.routing import patterns
 
-LONGEST_NUMBER = 64  # characters; nothing longer is a number, and no work is spent on it
+LONGEST_NUMBER = 64  # characters; a longer text is not looked up at all
 
 SELECT_NUMBERS = "SELECT did_prefix, ipbx_id FROM dids WHERE is_number"
 SELECT_PATTERNS = (
@@ -16,22 +16,22 @@ SELECT_PATTERNS = (
 
 
 class DidIndex:
-    """Plain numbers by a dictionary; expressions by the digits that they start with."""
+    """Finds plain numbers in a dictionary, and expressions by the digits that they start with."""
 
     def __init__(self) -> None:
-        # One PBX is the rule: its id is stored bare to save memory.
+        # Nearly every number has one PBX, whose id is stored without a tuple to save memory.
         self._numbers: dict[str, int | tuple[int, ...]] = {}
         self._patterns: dict[str, tuple[tuple[int, str], ...]] = {}
         self._ids: dict[int, int] = {}  # one object per PBX id instead of one per DID
 
     def forget(self, prefixes: Iterable[str]) -> None:
-        """Drop everything under these prefixes, before `put` brings the present state."""
+        """Remove everything under these prefixes, before `put_*` adds their present state."""
         for prefix in prefixes:
             self._numbers.pop(prefix, None)
             self._patterns.pop(prefix, None)
 
     def put_numbers(self, records: Iterable[Any]) -> None:
-        """Records of SELECT_NUMBERS."""
+        """Add records of SELECT_NUMBERS."""
         for number, ipbx_id in records:
             ipbx_id = self._ids.setdefault(ipbx_id, ipbx_id)
             present = self._numbers.setdefault(number, ipbx_id)
@@ -40,7 +40,7 @@ class DidIndex:
                 self._numbers[number] = (*others, ipbx_id)
 
     def put_patterns(self, records: Iterable[Any]) -> None:
-        """Records of SELECT_PATTERNS."""
+        """Add records of SELECT_PATTERNS."""
         for prefix, ipbx_id, regex in records:
             self._patterns[prefix] = (*self._patterns.get(prefix, ()), (ipbx_id, regex))
 
@@ -48,7 +48,7 @@ class DidIndex:
         return len(self._numbers) + len(self._patterns)
 
     def find(self, number: str) -> Iterator[int]:
-        """PBX ids that the number belongs to: plain numbers first, then by PBX id."""
+        """The ids of the PBXs that the number belongs to: plain numbers first, then by PBX id."""
         if not number or len(number) > LONGEST_NUMBER:
             return
         plain = self._numbers.get(number, ())

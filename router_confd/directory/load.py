@@ -12,11 +12,11 @@ from router_confd.directory.rows import Tenant
 from router_confd.directory.store import Directory
 
 SELECT_TENANTS = "SELECT uuid, max_calls, max_cps FROM tenants"
-CHUNK = 2_000  # rows per step of a load; other requests are served in between
+CHUNK = 2_000  # rows per step of a load; requests are served between steps
 
 
 async def load(connection: Connection) -> Directory:
-    """Everything, as of one moment."""
+    """The whole configuration, as of one moment."""
     directory = Directory()
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         async for chunk in _chunks(connection, SELECT_TENANTS):
@@ -34,10 +34,10 @@ async def load(connection: Connection) -> Directory:
 async def refresh(
     connection: Connection, directory: Directory, keys: Mapping[str, set[str]]
 ) -> None:
-    """Fetch the rows with these keys by table, as of one moment; what is not there is gone.
+    """Fetch the rows with these keys (by table) as of one moment, and remove those that are gone.
 
-    Nothing is changed before everything has arrived, and nothing is awaited while it changes:
-    a routing question sees all of it or nothing.
+    The directory changes only after everything has arrived, and without an `await`. So a routing
+    request sees all of the change or nothing of it.
     """
     changes: list[Callable[[], None]] = []
     async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -65,7 +65,7 @@ async def _change(
     if name == "dids":
         return await _dids(connection, directory, keys)
     table = directory.tables.get(name)
-    if table is None:  # of a newer version, or of no concern to routing
+    if table is None:  # a table of a newer version, or one that routing does not need
         return lambda: None
     ids = [int(key) for key in keys]
     records = await connection.fetch(table.select + " AND id = ANY($1)", ids)

@@ -1,6 +1,6 @@
-"""Rows as routing needs them; each field is the column of the same name.
+"""Rows as routing needs them. Each field is the column of the same name.
 
-`tenant_uuid` is text. Credentials stay encrypted here and are opened when a reply needs them.
+`tenant_uuid` is text. Credentials stay encrypted here, and are decrypted when a reply needs them.
 """
 
 from __future__ import annotations

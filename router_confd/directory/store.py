@@ -1,4 +1,4 @@
-"""Everything that routing and authentication look at, with the indexes they need."""
+"""The configuration that routing and authentication read, with the indexes they need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from router_confd.directory.tables import Table
 
 
 def canonical(address: str) -> str:
-    """One spelling per IP address (IPv6 has many, IPv4 only one); other text unchanged."""
+    """The canonical spelling of an IP address, since IPv6 has many; other text is unchanged."""
     return _canonical_ipv6(address) if ":" in address else address
 
 
@@ -38,7 +38,7 @@ def _address(row: Ipbx | Trunk) -> str | None:
 
 
 class Directory:
-    """One consistent copy of the configuration. Readers never see a half-applied change."""
+    """A consistent copy of the configuration. Readers never see half of a change."""
 
     def __init__(self) -> None:
         self.tenants: dict[str, Tenant] = {}  # by uuid
@@ -63,7 +63,7 @@ class Directory:
         self.trunks_by_tenant = self.trunks.index(lambda r: r.tenant_uuid)
         self.trunks_by_address = self.trunks.index(_address)
 
-        # Rules without a priority are stored data only, as in the existing service.
+        # Rules without a priority are only stored, as in wazo-router-confd.
         self.routing_rules = Table("routing_rules", RoutingRule, "priority IS NOT NULL")
         self.routes_by_ipbx = self.routing_rules.index(lambda r: r.ipbx_id)
         self.routing_groups = Table("routing_groups", RoutingGroup, "routing_rule_id IS NOT NULL")

@@ -1,8 +1,8 @@
 """Keeps the directory equal to the database.
 
-One connection listens for change notifications and fetches the changed rows. It is probed every
-second; when it is lost, everything is loaded anew on the next one, while the old copy goes on
-answering until it is older than the stated staleness.
+One connection listens for notifications of changes and fetches the changed rows. It is probed
+every second. When it is lost, everything is loaded again on a new one. Meanwhile the old copy
+answers, until it is older than `max_staleness`.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from router_confd.directory.store import Directory
 
 CHANNEL = "router_confd"
 EVERYTHING = "*"
-SYNC = "sync"  # a writer on this instance waits for its own change to arrive
+SYNC = "sync"  # with a token: a writer on this instance waits for its own change to arrive
 HEARTBEAT = 1.0  # seconds
-RETRY = (0.2, 2.0)  # seconds: random wait between attempts to connect
+RETRY = (0.2, 2.0)  # seconds: bounds of the random wait before the next connection
 LOAD_TIMEOUT = 15.0  # seconds per step of a load
 
 log = logging.getLogger(__name__)
 
 
 class Stale(Exception):
-    """The directory is not loaded, or older than allowed: ask another instance."""
+    """The directory is not loaded, or too old. The client should ask another instance."""
 
 
 class Sync:
-    """Owner of the current Directory."""
+    """Holds the current Directory, and keeps it up to date."""
 
     def __init__(self, database: Database, max_staleness: float) -> None:
         self._database = database
         self._max_staleness = max_staleness
         self._directory: Directory | None = None
-        self._confirmed = 0.0  # monotonic time at which the copy was known to be equal
+        self._confirmed = 0.0  # monotonic time when the copy was last equal to the database
         self._changes: asyncio.Queue[str] = asyncio.Queue()
         self._waiting: dict[str, asyncio.Event] = {}
         self.loads = 0  # full loads since the start
 
     @property
     def age(self) -> float:
-        """Seconds since the copy was known to be equal to the database; inf before the load."""
+        """Seconds since the copy was last known to be equal to the database; inf before a load."""
         return time.monotonic() - self._confirmed if self._directory else float("inf")
 
     @property
@@ -62,21 +62,21 @@ class Sync:
         return self._directory
 
     def peek(self) -> Directory | None:
-        """The configuration however old; None before the first load."""
+        """The configuration, however old it is; None before the first load."""
         return self._directory
 
     def expect(self, token: str) -> None:
-        """Announce an `arrival` of this token, before the change is committed."""
+        """Expect this token. Call it before the change is committed, and then `arrival`."""
         self._waiting[token] = asyncio.Event()
 
     async def arrival(self, token: str, timeout: float = 1.0) -> None:
-        """Wait until the expected change is applied here, or the timeout (seconds) is over."""
+        """Wait until the expected change is applied here, for `timeout` seconds at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._waiting[token].wait()
 
     def forget(self, token: str) -> None:
-        """No longer expect this token."""
+        """Stop expecting this token."""
         self._waiting.pop(token, None)
 
     async def run(self) -> None:
@@ -86,9 +86,9 @@ class Sync:
                 await self._follow()
             except Exception as error:
                 if not is_unavailable(error):
-                    log.exception("lost track of the database, loading anew")
+                    log.exception("cannot follow the database, loading everything again")
                 else:
-                    log.warning("database not available: %s", type(error).__name__)
+                    log.warning("the database is not available: %s", type(error).__name__)
             await asyncio.sleep(random.uniform(*RETRY))
 
     async def _follow(self) -> None:
@@ -105,17 +105,18 @@ class Sync:
             while True:
                 await self._step(connection)
         finally:
-            # Not close(): that waits for a server which may be gone.
+            # Not close(), which would wait for a server that may be gone.
             connection.terminate()
 
     async def _load(self, connection: Connection) -> None:
         started = time.monotonic()
         self._directory = await load(connection)
-        # Nothing in it is garbage before it is replaced, and then its last reference goes. To look
-        # through all of it again and again would hold up calls, 0.2 s with a million DIDs.
+        # Nothing in the directory becomes garbage while it is in use, and reference counts free it
+        # when it is replaced. The collector would scan it again and again, and hold up calls for
+        # 0.2 s with a million DIDs.
         gc.freeze()
         self.loads += 1
-        log.info("loaded the configuration in %.1f s", time.monotonic() - started)
+        log.info("the configuration is loaded, in %.1f s", time.monotonic() - started)
 
     async def _step(self, connection: Connection) -> None:
         changes: list[str] = []

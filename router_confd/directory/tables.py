@@ -1,4 +1,4 @@
-"""A table in memory with secondary indexes that follow every change."""
+"""A table in memory, with secondary indexes that follow every change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Key = Callable[[R], Hashable | None]
 
 
 class Index(Generic[R]):
-    """Rows by a key, lowest id first. Rows whose key is None are left out."""
+    """Rows by a key, lowest id first. It leaves out rows whose key is None."""
 
     def __init__(self, key: Key[R]) -> None:
         self._key = key
@@ -62,7 +62,7 @@ class Table(Generic[R]):
         return result
 
     def put(self, records: Iterable[Any]) -> None:
-        """Take these database records as new or changed rows."""
+        """Add these database records, or replace the rows with the same ids."""
         for record in records:
             row = self._row(*record)
             self.drop([row.id])
@@ -71,7 +71,7 @@ class Table(Generic[R]):
                 index.add(row)
 
     def drop(self, ids: Iterable[int]) -> None:
-        """Forget these rows; unknown ids are ignored."""
+        """Remove these rows. Ids that are not there are ignored."""
         for row_id in ids:
             old = self.rows.pop(row_id, None)
             if old is not None:

@@ -68,7 +68,7 @@ def in_body(error: ValidationError) -> list[Any]:
 
 
 def validation_items(errors: Any) -> list[dict[str, Any]]:
-    """Items in the old service's form: {loc, msg, type}, without the input."""
+    """Items in the form of wazo-router-confd: {loc, msg, type}, without the input."""
     return [
         {"loc": list(item["loc"]), "msg": "field required", "type": "value_error.missing"}
         if item["type"] == "missing"

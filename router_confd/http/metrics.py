@@ -7,13 +7,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from router_confd.container import Service
 
-_age = Gauge("router_confd_directory_age_seconds", "Since the configuration was known to be new")
+_age = Gauge(
+    "router_confd_directory_age_seconds", "Seconds since the configuration was last confirmed"
+)
 _loads = Gauge("router_confd_directory_loads", "Full loads of the configuration since the start")
-_dids = Gauge("router_confd_dids", "DIDs known")
-_trunks = Gauge("router_confd_carrier_trunks", "Carrier trunks known")
-_connected = Gauge("router_confd_database_connected", "1 while changes arrive from the database")
+_dids = Gauge("router_confd_dids", "DIDs in the configuration")
+_trunks = Gauge("router_confd_carrier_trunks", "Carrier trunks in the configuration")
+_connected = Gauge("router_confd_database_connected", "1 while the database announces changes")
 _spooled = Gauge("router_confd_cdrs_waiting", "CDRs on disk that wait for the database")
-_cdrs = Gauge("router_confd_cdrs", "CDRs since the start by fate", ["fate"])
+_cdrs = Gauge("router_confd_cdrs", "CDRs since the start: stored, spooled, rejected", ["fate"])
 
 
 def response(service: Service) -> Response:

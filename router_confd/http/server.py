@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 async def run(service: Service) -> None:
-    """Serve until told to stop. Raises what made a part fail."""
+    """Serve until a signal stops the service. Raises the exception of the part that failed."""
     settings = service.settings
     tls = {}
     if settings.api_tls_cert and settings.api_tls_key:
@@ -55,7 +55,7 @@ async def _prepare_and_follow(service: Service) -> None:
 async def _first_failure(
     tasks: list[asyncio.Task[None]], listening: list[asyncio.Task[None]]
 ) -> None:
-    """Return when the listeners have ended; raise when anything fails."""
+    """Return when both listeners have stopped. Raises the first exception of any task."""
     while not all(task.done() for task in listening):
         done, _ = await asyncio.wait(
             [task for task in tasks if not task.done()], return_when=asyncio.FIRST_COMPLETED

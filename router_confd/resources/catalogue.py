@@ -1,4 +1,4 @@
-"""The resources of the management API: one entry per path, with what is special about it."""
+"""The resources of the management API: one entry per path, with its special features."""
 
 from __future__ import annotations
 

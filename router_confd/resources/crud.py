@@ -1,4 +1,4 @@
-"""Create, read, list, update and delete of any resource, inside one tenant's bounds."""
+"""Create, read, list, update, patch and delete rows of any resource, within tenants."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Operations(Generic[M, C, U, R]):
             return (await session.execute(statement)).scalars().all()
 
     async def update(self, key: Key, body: U, who: Principal | None) -> M:
-        """PUT: what is absent or null keeps its value."""
+        """PUT: a field that is absent or null keeps its value."""
         drop_falsy = self._resource.keeps_falsy
         values = {
             name: value
@@ -90,7 +90,7 @@ class Operations(Generic[M, C, U, R]):
             return row
 
     async def patch(self, key: Key, changes: Values, who: Principal | None) -> M:
-        """PATCH, RFC 7396: what is absent keeps its value, null clears it."""
+        """PATCH (RFC 7396): a field that is absent keeps its value, and null clears it."""
         update = self._resource.update
         async with self._writing() as session:
             row = await self._find(session, key, who, lock=True)
@@ -111,7 +111,7 @@ class Operations(Generic[M, C, U, R]):
             return row
 
     async def delete(self, key: Key, who: Principal | None) -> M:
-        """The row as it was."""
+        """Delete the row. Returns it as it was."""
         async with self._writing() as session:
             row = await self._find(session, key, who, lock=True)
             await session.delete(row)
@@ -174,7 +174,7 @@ class Operations(Generic[M, C, U, R]):
 
 
 def _explained(error: IntegrityError, name: str) -> Exception:
-    """The database's refusal as an answer to the client."""
+    """The answer to the client when the database refuses a change."""
     cause: Any = error.orig.__cause__ if error.orig else None
     match = _KEY.search(getattr(cause, "detail", None) or "")
     column = match[1] if match else "id"

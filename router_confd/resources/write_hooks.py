@@ -1,4 +1,4 @@
-"""What the database keeps in place of what clients send: hashes, ciphertexts, prefixes."""
+"""Derives what the database keeps from what clients send: hashes, ciphertexts, prefixes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Change(Generic[M]):
     values: Values  # the columns that change
 
     def new(self, column: str) -> Any:
-        """The value that the row will have."""
+        """The value that the row will have in this column."""
         return self.values.get(column, getattr(self.row, column, None))
 
 

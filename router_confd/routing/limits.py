@@ -1,7 +1,7 @@
-"""How many calls a tenant, a PBX, a trunk may have: the routers count, this says the limits.
+"""How many calls a tenant, a PBX or a trunk may have. The routers count; this states the limits.
 
-Each limit has a stable key, under which all routers count together. It is there without a limit,
-too: a deployment may have limits for those that have none of their own.
+Each limit has a stable key, under which all routers count together. The key is sent without
+numbers too, because a deployment may have default limits for those that have none of their own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from router_confd.routing.reply import Limit, Limits
 
 
 def of_source(directory: Directory, caller: AuthReply) -> Limits:
-    """`tenant` and `source`: what counts for a call of this authenticated caller."""
+    """The limits that apply to a call of this authenticated caller."""
     result: Limits = {}
     if tenant := directory.tenants.get(caller.tenant_uuid or ""):
         result["tenant"] = _limit(f"tenant:{tenant.uuid}", tenant)

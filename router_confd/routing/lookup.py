@@ -16,11 +16,11 @@ from router_confd.routing.route import route
 
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0)
 _total = Counter(
-    "router_confd_routing", "Routing questions by outcome: routed, unknown, refused", ["outcome"]
+    "router_confd_routing", "Routing requests by outcome: routed, unknown, refused", ["outcome"]
 )
 _by_outcome = {outcome: _total.labels(outcome) for outcome in ("routed", "unknown", "refused")}
 _seconds = Histogram(
-    "router_confd_routing_seconds", "Time to decide a route, seconds", buckets=_BUCKETS
+    "router_confd_routing_seconds", "Seconds to decide where a call goes", buckets=_BUCKETS
 )
 
 

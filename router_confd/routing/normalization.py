@@ -1,4 +1,4 @@
-"""Numbers: as a trunk or PBX writes them, and as E.164 digits inside."""
+"""Converts numbers between the form of a trunk or PBX and the E.164 digits used inside."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from router_confd.routing import patterns
 
 LOCAL_TO_E164 = 1
 E164_TO_LOCAL = 2
-LONGEST = 64  # characters; a rule that would make more of a number is left out
+LONGEST = 64  # characters; a rule whose result would be longer is not applied
 
 _NOT_ALNUM = re.compile(r"[^0-9A-Za-z]")
 
 
 def clean(number: str) -> str:
-    """The number without everything that is no ASCII letter or digit."""
+    """The ASCII letters and digits of the number."""
     return number if number.isascii() and number.isalnum() else _NOT_ALNUM.sub("", number)
 
 
 class Normalizer:
-    """The rules of the profiles of one Directory."""
+    """Applies the rules of the normalization profiles in one Directory."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
     def profile(self, profile_id: int | None) -> Profile | None:
-        """The profile; one without a country code counts as none."""
+        """The profile, or None. A profile without a country code counts as none."""
         profile = self._directory.profiles.rows.get(profile_id or 0)
         return profile if profile and profile.country_code else None
 

@@ -1,4 +1,4 @@
-"""Which carrier trunks a PBX's call goes to, in order."""
+"""Which carrier trunks a call from a PBX tries, in order."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from router_confd.directory.rows import Ipbx, RoutingRule, Trunk
 from router_confd.directory.store import Directory
 from router_confd.routing import patterns
 
-MOST_TRUNKS = 8  # tried in sequence for one call
+MOST_TRUNKS = 8  # that one call tries in sequence
 
 
 def trunks(directory: Directory, ipbx: Ipbx, number: str) -> list[Trunk]:
-    """Trunks for `number` (E.164 digits) called by `ipbx`, first choice first.
+    """Trunks for a call from `ipbx` to `number` (E.164 digits), first choice first.
 
     Rules with a priority decide: the PBX's own, and those that a routing group of the tenant
-    opens to all its PBXs. Where none is in force, the tenant's first trunk, as ever.
+    opens to all its PBXs. Where there are none, the tenant's first trunk is used, as
+    wazo-router-confd does.
     """
     rules = _in_force(directory, ipbx)
     if not rules:
@@ -51,11 +52,12 @@ def _prefix(rule: RoutingRule) -> str:
 
 
 def _ordered(rules: Iterable[RoutingRule]) -> Iterable[RoutingRule]:
-    """Longest prefix, then lowest priority, then at random by weight."""
+    """By longest prefix, then by lowest priority, then at random by weight."""
 
     def rank(rule: RoutingRule) -> tuple[int, int]:
         return -len(_prefix(rule)), rule.priority or 0
 
     for _, equals in groupby(sorted(rules, key=rank), key=rank):
-        # Exponential variates with the weight as rate draw without replacement in proportion.
+        # Sorting by exponential variates whose rate is the weight draws without replacement, in
+        # proportion to the weights.
         yield from sorted(equals, key=lambda rule: random.expovariate(rule.weight or 1))

@@ -1,4 +1,4 @@
-"""Regular expressions of users: RE2 (linear time, no backtracking), anchored at both ends."""
+"""Regular expressions that users write: RE2, which takes linear time; anchored at both ends."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _NUMBER = re.compile(r"\^*\+?([0-9]+)\$?")
 _LEADING_DIGITS = re.compile(r"\^*([0-9]*)(.?)", re.DOTALL)
 _LEADING_ALNUM = re.compile(r"\^*([0-9A-Za-z]*)(.?)", re.DOTALL)
 _REFERENCE = re.compile(r"\\(?:g<([^>]*)>|([0-9]+))")
-_MEMORY = 1 << 18  # bytes per compiled expression; larger ones are refused
+_MEMORY = 1 << 18  # bytes per compiled expression; one that needs more is refused
 
 
 class BadPattern(ValueError):
-    """The text is no regular expression that this service accepts."""
+    """The text is not a regular expression that this service accepts."""
 
 
 def check(pattern: str) -> None:
@@ -38,7 +38,7 @@ def check_replacement(pattern: str, replacement: str) -> None:
 
 @lru_cache(maxsize=4096)
 def compiled(pattern: str) -> Any:
-    """The expression, compiled. Raises BadPattern."""
+    """The compiled expression. Raises BadPattern."""
     options = re2.Options()
     options.max_mem = _MEMORY
     options.log_errors = False
@@ -68,12 +68,12 @@ def number_of(pattern: str) -> str | None:
 
 
 def digit_prefix(pattern: str) -> str:
-    """Digits that every match starts with; "" when nothing is certain."""
+    """The digits that every match starts with; "" when there are none, or it is not certain."""
     return _prefix(_LEADING_DIGITS, pattern)
 
 
 def alnum_prefix(pattern: str) -> str:
-    """Letters and digits that every match starts with; "" when nothing is certain."""
+    """As `digit_prefix`, with letters and digits."""
     return _prefix(_LEADING_ALNUM, pattern)
 
 

@@ -7,11 +7,11 @@ from router_confd.auth.crypto import Vault
 from router_confd.directory.rows import Trunk
 from router_confd.directory.store import Directory
 
-FLAGS = 16  # initialise each registration by itself
+FLAGS = 16  # Kamailio starts each registration by itself
 
 
 def table(directory: Directory, vault: Vault) -> str:
-    """The whole file. A trunk that lacks what a registration needs is left out."""
+    """The whole file. It leaves out trunks that lack a value which a registration needs."""
     lines = [UACREG_HEAD]
     for trunk_id in sorted(directory.trunks.rows):
         trunk = directory.trunks.rows[trunk_id]

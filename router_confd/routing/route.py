@@ -1,4 +1,4 @@
-"""Where a call goes: the reply that the router hands to Kamailio's rtjson module."""
+"""Decides where a call goes: the reply that the router hands to Kamailio's rtjson module."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ FR_INV_TIMER = 30_000  # milliseconds
 
 
 class _Call(NamedTuple):
-    """A request, taken apart; numbers are E.164 digits."""
+    """A parsed request. Its numbers are E.164 digits."""
 
     request: RoutingRequest
     caller: sip_uri.Uri
     to: sip_uri.Uri
-    target: sip_uri.Uri  # the Request-URI when the router sent it, else `to`
+    target: sip_uri.Uri  # the Request-URI if the router sent it, otherwise `to`
     caller_number: str
     to_number: str
     target_number: str
 
 
 class _Hop(NamedTuple):
-    """A destination of the call."""
+    """One destination of the call."""
 
     host: str  # with port
     transport: str | None
@@ -45,15 +45,13 @@ class _Hop(NamedTuple):
 def route(
     directory: Directory, vault: Vault, request: RoutingRequest, auth: AuthReply | None
 ) -> RtJson:
-    """The `rtjson` object. `auth` is the outcome of authentication, None when not asked for."""
+    """The `rtjson` object. `auth` is the result of authentication, None if it was not requested."""
     caller = auth if auth and auth.success else None
     normalizer = Normalizer(directory)
     profile = _caller_profile(directory, normalizer, caller)
-    call = _take_apart(
-        request, normalizer, profile, _called(directory, normalizer, request, caller)
-    )
+    call = _parse(request, normalizer, profile, _called(directory, normalizer, request, caller))
     hops = list(_towards_ipbx(directory, normalizer, vault, call, caller))
-    # Opt-in by request_uri: what a PBX of ours can answer is not tried at a carrier as well.
+    # Opt-in by request_uri: a call that one of our PBXs can take does not try a carrier as well.
     if not (hops and request.request_uri):
         hops.extend(_towards_trunks(directory, normalizer, vault, call, caller))
     if not hops:
@@ -73,10 +71,10 @@ def route(
 def _called(
     directory: Directory, normalizer: Normalizer, request: RoutingRequest, caller: AuthReply | None
 ) -> sip_uri.Uri | None:
-    """The Request-URI, None when the router did not send it.
+    """The Request-URI; None if the router did not send it.
 
     A carrier calls a registered trunk by the Contact of the registration, `sip:<trunk id>@...`,
-    which says nothing: the number is in To, or it is the account's.
+    which does not contain the number. It is in To, or else it is the account's user name.
     """
     if not request.request_uri:
         return None
@@ -92,7 +90,7 @@ def _called(
     return uri._replace(user=to.user)
 
 
-def _take_apart(
+def _parse(
     request: RoutingRequest,
     normalizer: Normalizer,
     profile: Profile | None,
@@ -125,10 +123,10 @@ def _towards_ipbx(
     call: _Call,
     caller: AuthReply | None,
 ) -> Iterator[_Hop]:
-    """The PBX of the domain, else of the number: at most one."""
+    """The PBX that the domain belongs to, or else the number: at most one."""
     tenant = caller.tenant_uuid if caller else None
     ipbx = _by_domain(directory, call.target.domain, tenant)
-    # Opt-in by request_uri: a call does not return to its sender because of its own domain.
+    # Opt-in by request_uri: the sender's own domain does not send the call back to the sender.
     if ipbx and call.request.request_uri and caller and ipbx.id == caller.ipbx_id:
         ipbx = None
     ipbx = ipbx or _by_number(directory, call.target_number, tenant)
@@ -168,7 +166,7 @@ def _towards_trunks(
     call: _Call,
     caller: AuthReply | None,
 ) -> Iterator[_Hop]:
-    """Carrier trunks, when a PBX of ours makes the call."""
+    """Carrier trunks, if the call comes from one of our PBXs."""
     source = _calling_ipbx(directory, call.request, caller)
     if source is None:
         return
@@ -187,7 +185,7 @@ def _calling_ipbx(
     directory: Directory, request: RoutingRequest, caller: AuthReply | None
 ) -> Ipbx | None:
     tenant = caller.tenant_uuid if caller else None
-    # Opt-in by request_uri: an authenticated PBX may call out whatever its ip_fqdn says.
+    # Opt-in by request_uri: an authenticated PBX may call out whatever its ip_fqdn is.
     if request.request_uri and caller and caller.ipbx_id:
         return directory.ipbxs.rows.get(caller.ipbx_id)
     for ipbx in directory.ipbxs_by_fqdn[request.source_ip or None]:
@@ -197,7 +195,7 @@ def _calling_ipbx(
 
 
 def _parameter(transport: str | None) -> str:
-    """As a URI parameter; UDP is what a URI without one means."""
+    """The transport as a URI parameter. A URI without one means UDP."""
     return f";transport={transport}" if transport in ("tcp", "tls") else ""
 
 

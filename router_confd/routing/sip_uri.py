@@ -1,4 +1,4 @@
-"""The little of SIP URIs that routing needs."""
+"""The parts of SIP URIs that routing needs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _URI = re.compile(
     (?:[;?>].*)?""",
     re.VERBOSE | re.DOTALL,
 )
-# What nearly every URI looks like, for a quick start.
+# Nearly every URI looks like this, and it is quicker to match.
 _PLAIN = re.compile(r"(sips?:)([^@<>:;\x00-\x1f\x7f]*)@([A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Uri(NamedTuple):
-    """Parts of a URI; all empty when the text has no user and host."""
+    """The parts of a URI. All are empty if the text has no user or no host."""
 
     scheme: str  # with the colon
     user: str
@@ -43,10 +43,10 @@ def parse(text: str) -> Uri:
 
 
 def printable(text: str) -> str:
-    """The text without control characters, so that it cannot start a header of its own."""
+    """The text without control characters, with which it could inject a header."""
     return text if text.isprintable() else _CONTROL.sub("", text)
 
 
 def host(text: str) -> str:
-    """A host for use in a URI: IPv6 addresses in brackets."""
+    """The host as a URI has it: an IPv6 address is in brackets."""
     return f"[{text}]" if ":" in text and not text.startswith("[") else text

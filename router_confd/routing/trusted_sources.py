@@ -1,4 +1,4 @@
-"""Addresses that calls may come from, for the SBCs to trust."""
+"""The provisioned sources: the addresses that calls may come from, for the SBCs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sources(BaseModel):
 
 
 def sources(directory: Directory) -> Sources:
-    """All trunks and PBXs that have an address, trunks first, each by id."""
+    """All trunks and PBXs that have an address: first the trunks, then the PBXs, by id."""
     found = [
         Source(
             address=canonical(trunk.ip_address),

@@ -185,7 +185,7 @@ def asked(confd: Instance) -> Site:
 
 
 def _both_ways(confd: Instance, body: bytes, path: str = "cdr") -> tuple[Any, Any]:
-    """Answers of the short way, and of the application: a parameter keeps the request from it."""
+    """Answers of the fast path and of FastAPI: a parameter keeps the request from the former."""
     return tuple(  # type: ignore[return-value]
         confd.kamailio.post(
             f"/1.0/kamailio/{path}", content=body, headers={"Content-Type": content_type}
@@ -196,7 +196,7 @@ def _both_ways(confd: Instance, body: bytes, path: str = "cdr") -> tuple[Any, An
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(CHANGES, st.sets(st.sampled_from(FIELDS), max_size=1))
-def test_the_short_way_answers_as_the_application(
+def test_the_fast_path_answers_as_fastapi(
     asked: Site, changes: dict[str, Any], without: set[str]
 ) -> None:
 
@@ -211,9 +211,7 @@ def test_the_short_way_answers_as_the_application(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BODIES, st.sampled_from(["cdr", "routing"]))
-def test_what_is_no_record_is_answered_as_by_the_application(
-    asked: Site, body: bytes, path: str
-) -> None:
+def test_what_is_no_record_is_answered_as_by_fastapi(asked: Site, body: bytes, path: str) -> None:
     short, full = _both_ways(asked.confd, body, path)
     assert (short.status_code, short.content) == (full.status_code, full.content)
 

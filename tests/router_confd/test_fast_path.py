@@ -1,4 +1,4 @@
-"""The short way answers plain requests; the application gets all others, and gets them whole."""
+"""The fast path answers plain requests; the application gets all others, and gets them whole."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_too_large_a_body_goes_the_usual_way(client: Client) -> None:
     ids=["close", "1.0", "two lengths", "length and chunked", "line feed", "length", "nonsense"],
 )
 def test_what_ends_the_connection_ends_it(client: Client, sent: bytes) -> None:
-    """Never answered by the short way: two readers might not agree what the body is."""
+    """Never answered by the fast path: two readers might not agree what the body is."""
     client.send(sent)
     assert client.answer().status in (418, 400)
     assert client.closed
@@ -244,7 +244,7 @@ def test_an_unexpected_error_is_answered_once(
     assert client.answer()[:2] == (200, b"HELLO")
 
 
-# Request, its body, and whether the short way may answer it: it leaves a cut head to the parser.
+# Request, its body, and whether the fast path may answer it: it leaves a cut head to the parser.
 KINDS: list[tuple[bytes, bytes, bool]] = [
     (request(b"hello"), b"hello", True),
     (request(b"slow"), b"slow", True),

@@ -1,4 +1,4 @@
-"""Field types shared by all bodies. Coercions follow the contract: "7" is 7, 7 is "7"."""
+"""Field types of all bodies. As in wazo-router-confd, "7" is accepted as 7, and 7 as "7"."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pydantic import (
     model_serializer,
 )
 
+from common import cdr
 from router_confd.routing import patterns
 
 INT_MAX = 2**31 - 1
@@ -37,7 +38,7 @@ class Body(BaseModel):
 
 
 class Read(BaseModel):
-    """A response. Fields in `opt_in`, which the old service lacks, appear only when set."""
+    """A reply. Fields in `opt_in`, which wazo-router-confd lacks, appear only if they are set."""
 
     model_config = ConfigDict(from_attributes=True)
     opt_in: ClassVar[frozenset[str]] = frozenset()
@@ -50,7 +51,7 @@ class Read(BaseModel):
 
 def _printable(text: str) -> str:
     if text.isascii() and text.isprintable():
-        return text  # as nearly all are, and quickly known
+        return text  # nearly every text, and quick to find out
     if _CONTROL.search(text):
         raise ValueError("must not contain control characters")
     try:
@@ -103,6 +104,7 @@ Text64 = Annotated[str, StringConstraints(max_length=64), AfterValidator(_printa
 Text128 = Annotated[str, StringConstraints(max_length=128), AfterValidator(_printable)]
 Text192 = Annotated[str, StringConstraints(max_length=192), AfterValidator(_printable)]
 Text256 = Annotated[str, StringConstraints(max_length=256), AfterValidator(_printable)]
+CdrText = Annotated[str, StringConstraints(max_length=cdr.TEXT_LENGTH), AfterValidator(_printable)]
 Host64 = Annotated[Text64, AfterValidator(_host)]
 Host128 = Annotated[Text128, AfterValidator(_host)]
 Host256 = Annotated[Text256, AfterValidator(_host)]

@@ -1,7 +1,7 @@
 """Bodies of the management API: carriers and their trunks.
 
 In an update, a field that is null or absent keeps its value. Fields marked "opt-in" do not exist
-in the old service.
+in wazo-router-confd.
 """
 
 from __future__ import annotations

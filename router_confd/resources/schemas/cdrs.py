@@ -1,7 +1,7 @@
 """Bodies of the management API: call records.
 
 In an update, a field that is null or absent keeps its value. Fields marked "opt-in" do not exist
-in the old service.
+in wazo-router-confd.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from typing import ClassVar
 
 from pydantic import UUID4
 
-from router_confd.resources.schemas.base import Body, Int, Read, Text64, Text256, Timestamp
+from router_confd.resources.schemas.base import Body, CdrText, Int, Read, Text64, Timestamp
 
 
 class CdrCreate(Body):
     tenant_uuid: UUID4 | None = None
     source_ip: Text64
     source_port: Int
-    from_uri: Text256
-    to_uri: Text256
-    call_id: Text256
+    from_uri: CdrText
+    to_uri: CdrText
+    call_id: CdrText
     call_start: Timestamp | None = None
     duration: Int | None = None
 

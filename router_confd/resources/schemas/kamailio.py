@@ -1,4 +1,4 @@
-"""Bodies of the endpoints that Kamailio calls. Empty strings count as absent."""
+"""Bodies of the endpoints that Kamailio calls. An empty string counts as absent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, Field
 
-from router_confd.resources.schemas.base import Body, EmptyIsNone, Int, Text64, Text256, Timestamp
+from router_confd.resources.schemas.base import (
+    Body,
+    CdrText,
+    EmptyIsNone,
+    Int,
+    Text64,
+    Text256,
+    Timestamp,
+)
 
 Optional64 = Annotated[Text64 | None, EmptyIsNone]
 Optional256 = Annotated[Text256 | None, EmptyIsNone]
+OptionalCdrText = Annotated[CdrText | None, EmptyIsNone]
 Wire = Annotated[str, Field(max_length=2048)]
 OptionalText = Annotated[Wire | None, EmptyIsNone]
 OptionalInt = Annotated[Int | None, EmptyIsNone]
@@ -125,9 +134,9 @@ class CdrRequest(Body):
     event: OptionalText = None
     source_ip: Optional64 = None
     source_port: OptionalInt = None
-    call_id: Optional256 = None
-    from_uri: Text256
-    to_uri: Text256
+    call_id: OptionalCdrText = None
+    from_uri: CdrText
+    to_uri: CdrText
     call_start: Annotated[Timestamp | None, EmptyIsNone] = None
     duration: OptionalInt = None
     ipbx_id: OptionalInt = None

@@ -1,4 +1,4 @@
-"""Tables of the contract."""
+"""The tables, as the API of wazo-router-confd has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every change of configuration is announced to the instances, cascades and manual SQL included.
+"""Triggers announce every change of the configuration, also by cascades and manual SQL.
 
 Payload on channel `router_confd`: `<table> <key>,<key>...`, or `<table> *` when there are too
 many keys for one notification. The key is the row's id, its uuid (tenants), or its prefix (dids).

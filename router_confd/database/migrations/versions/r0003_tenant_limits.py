@@ -1,4 +1,4 @@
-"""Limits of tenants, as PBXs and trunks have them."""
+"""Tenants have limits, as PBXs and trunks do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transport of PBXs and trunks."""
+"""PBXs and trunks have a transport."""
 
 from __future__ import annotations
 

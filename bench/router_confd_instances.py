@@ -51,7 +51,7 @@ class Service:
 
 
 @contextmanager
-def real_confd(plane: Cluster, numbers: int) -> Iterator[Service]:
+def real_router_confd(plane: Cluster, numbers: int) -> Iterator[Service]:
     """Stop the stand-ins; the routers find the real instances at the same addresses."""
     with ExitStack() as stack:
         postgres = Postgres(Path(mkdtemp(prefix="c4-bench-")), free_port())
