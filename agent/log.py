@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
-_PRIORITY = {"info": 6, "warning": 4, "error": 3}
+from common import journal
 
 
 def _write(level: str, event: str, fields: dict[str, object]) -> None:
-    line = json.dumps({"level": level, "event": event, **fields}, default=str)
-    # The prefix is how a service tells journald the priority of a line.
-    sys.stderr.write(f"<{_PRIORITY[level]}>{line}\n")
+    sys.stderr.write(f"{journal.line(level, event, **fields)}\n")
     sys.stderr.flush()
 
 

@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 
+from common.journal import JournalFormatter
 from router_confd.config import (
     ConfigError,
     Secrets,
@@ -47,9 +48,9 @@ def main() -> int:
     if command == "check-config":
         print("router-confd: the settings are valid")
         return 0
-    logging.basicConfig(
-        level=settings.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JournalFormatter())
+    logging.basicConfig(level=settings.log_level, handlers=[handler])
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     return _run(settings, secrets)
 
