@@ -28,6 +28,7 @@ from rendering.kamailio_files import kamailio_files
 from rendering.timers import JOIN_S
 from settings.deployment import Deployment
 from settings.load import load
+from testbed.busy import Stopwatch
 from testbed.sip.addresses import CALLEE, CONFDS, ROUTERS, RTPS, SBCS
 from testbed.sip.agent import Agent, Server, TcpAgent
 from testbed.sip.netns import Network, network, run, socket_in
@@ -40,9 +41,12 @@ HTABLE_COLUMNS = (
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 5.0, what: str = "") -> float:
-    """Seconds until `condition` held; fails with `what` when it never does."""
-    start = time.monotonic()
-    while time.monotonic() < start + seconds:
+    """Seconds until `condition` held; fails with `what` when it does not within `seconds`.
+
+    On a busy machine these are as many more as our programs have waited for a processor.
+    """
+    watch, start = Stopwatch(), time.monotonic()
+    while watch.before(start + seconds):
         if condition():
             return time.monotonic() - start
         time.sleep(0.02)

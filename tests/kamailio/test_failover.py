@@ -46,7 +46,7 @@ def test_new_calls_survive_router_death(
         call = caller.call(SBC1)
         result = call.invite()
         assert result.status == 200
-        assert result.seconds < LIMIT_S
+        assert result.own_s < LIMIT_S
         call.ack()
         assert call.bye().status == 200
 
@@ -63,11 +63,11 @@ def test_established_call_survives_router_death(
     body = sdp(end.agent.address[0], 6000) if method == "INVITE" else ""
     result = end.request(method, body=body)
     assert result.status == 200
-    assert result.seconds < LIMIT_S
+    assert result.own_s < LIMIT_S
     assert far.seen(method, call.call_id)
     if method == "INVITE":
         end.ack()
-        assert end.bye().seconds < 0.2  # known by now: no wait at all
+        assert end.bye().own_s < 0.2  # known by now: no wait at all
 
 
 def test_router_that_came_back_is_preferred_to_the_one_that_failed_last(
@@ -85,13 +85,13 @@ def test_router_that_came_back_is_preferred_to_the_one_that_failed_last(
     assert alive not in plane.nodes["sbc1"].rpc("htable.dump", "router_failed_at")
     plane.nodes["sbc1"].rpc("htable.seti", "router_failed_at", f"s:{alive}", before)
     for _ in range(2):  # round robin
-        assert call.request("INFO").seconds < 0.2
+        assert call.request("INFO").own_s < 0.2
         plane.nodes["sbc1"].rpc("htable.seti", "router_failed_at", f"s:{alive}", before)
     fresh = caller.call(SBC1)
-    assert fresh.invite().seconds < 0.4  # it would be 0.5 s
+    assert fresh.invite().own_s < 0.4  # it would be 0.5 s
     fresh.ack()
     assert fresh.bye().status == 200
-    assert call.bye().seconds < 0.2
+    assert call.bye().own_s < 0.2
     plane.nodes["sbc1"].rpc("htable.flush", "router_failed_at")
 
 
@@ -117,7 +117,7 @@ def test_call_is_not_lost_with_the_router_that_looks_its_way_up(
         result = call.invite(timeout=12)
         assert result.status == 200
         # A probe finds it dead: its interval, its timeout, and what the second router takes.
-        assert result.seconds < plane.tenant.sip.timers.probe_interval_s + 1 + 1
+        assert result.own_s < plane.tenant.sip.timers.probe_interval_s + 1 + 1
         assert plane.nodes["sbc1"].logged("what it has begun for ") >= 1
         call.ack()
         if fault is signal.SIGSTOP:  # it comes back, late, to a call that another one has
@@ -147,7 +147,7 @@ def test_bye_of_a_router_that_is_not_heard_is_confirmed_once(
     with unheard(plane, router.name, replies_only=True):
         result = end.bye()
     assert result.status == 200
-    assert result.seconds < LIMIT_S
+    assert result.own_s < LIMIT_S
     assert plane.nodes["sbc1"].logged(CONFIRMED) > 0
     assert len({m.get("Via") for m in far.seen("BYE", call.call_id)}) == 1
     assert only_record(plane, call.call_id)
@@ -228,7 +228,7 @@ def test_request_is_not_lost_with_the_router_that_took_it(
         times = len({m.get("Via") for m in far.seen("BYE", call.call_id)})
         assert times == 1 or (times == 2 and delay_s > 1)
         assert times == 2 or sbc.logged(CONFIRMED) > over
-        assert result.seconds < found_s + (delay_s if times == 2 else 0)
+        assert result.own_s < found_s + (delay_s if times == 2 else 0)
         assert sbc.logged("router of the dialog failed") == before + 1
         record = only_record(plane, call.call_id)  # maybe the second router's, of a later end
         assert record["duration"] <= result.seconds + 1
@@ -262,7 +262,7 @@ def test_answer_to_a_reinvite_is_not_lost_with_its_router(
             far.calls[call.call_id].on_request(far.seen("INVITE", call.call_id)[-1])
         result = asked.result()
     assert result.status == 200
-    assert result.seconds < T1 + LIMIT_S
+    assert result.own_s < T1 + LIMIT_S
     assert result.message is not None
     assert "203.0.113.3" in result.message.body, "the other router put rtpengine in"
     assert plane.nodes["sbc1"].logged("may be down, answer goes through") > before
@@ -310,7 +310,7 @@ def test_ringing_call_survives_router_death(
     result = call.invite(timeout=12)
     thread.join()
     assert result.status == 200
-    assert result.seconds < ring_s + 1.5
+    assert result.own_s < ring_s + 1.5
     assert result.message is not None
     assert "203.0.113.3" in result.message.body  # the other router put rtpengine in
     call.ack()
@@ -352,7 +352,7 @@ def test_refusal_is_not_lost_with_its_router(
     assert refused.status == result.status == status
     assert result.message is not None
     print(f"refusal {result.message.at - ended:.3f} s after the callee's")
-    assert result.message.at - ended < LIMIT_S
+    assert result.message.at - ended - result.waited_s < LIMIT_S
     wait_until(lambda: refused.state == "confirmed", what="ACK at the callee")
     record = only_record(plane, call.call_id)
     assert record["duration"] == 0
@@ -380,7 +380,7 @@ def test_next_route_is_tried_when_the_router_died_with_the_first(
         result = placed.result()
     assert result.status == 200
     once_s = plane.tenant.sip.timers.callee_timeout_ms / 1000 if silent else callee.ring_s
-    assert result.seconds < 2 * once_s + 2 * LIMIT_S  # the first route is tried by both routers
+    assert result.own_s < 2 * once_s + 2 * LIMIT_S  # the first route is tried by both routers
     call.ack()
     other = second.calls[call.call_id]
     wait_until(lambda: other.state == "confirmed", what="ACK")
@@ -403,7 +403,7 @@ def test_answer_is_not_lost_with_a_router_that_just_died(
     assert result.status == 200
     assert result.message is not None
     print(f"answer {result.message.at - ended:.3f} s after the callee's")
-    assert result.message.at - ended < T1 + 0.4
+    assert result.message.at - ended - result.waited_s < T1 + 0.4
     assert plane.nodes["sbc1"].logged("may be down, reply 200 goes through") >= 1
     call.ack()
     other = callee.calls[call.call_id]
@@ -442,7 +442,7 @@ def test_cancel_is_not_lost_with_its_router(
     assert callee.calls[call.call_id].status == 487
     assert len({m.get("Via") for m in callee.seen("CANCEL", call.call_id)}) == 1
     assert result.status == 487
-    assert result.seconds < cancel_after + 2
+    assert result.own_s < cancel_after + 2
 
 
 def test_hung_router_is_passed_by(plane: Cluster, caller: Agent, callee: Agent) -> None:
@@ -452,7 +452,7 @@ def test_hung_router_is_passed_by(plane: Cluster, caller: Agent, callee: Agent) 
     try:
         result = call.bye()
         assert result.status == 200
-        assert result.seconds < LIMIT_S
+        assert result.own_s < LIMIT_S
         again = caller.call(SBC1)
         assert again.invite().status == 200
         again.ack()
@@ -604,7 +604,7 @@ def test_established_call_survives_sbc_death_when_its_address_moves(
         assert other.request("UPDATE").status == 200
         result = other.bye()
         assert result.status == 200
-        assert result.seconds < LIMIT_S
+        assert result.own_s < LIMIT_S
     finally:
         plane.retire(replacement, SBC1[0], dead)
 
@@ -649,7 +649,7 @@ def test_ringing_call_survives_sbc_death_when_its_address_moves(
     replacement = plane.nodes["sbc4"]
     try:
         assert result.status == 200
-        assert result.seconds < 7.8
+        assert result.own_s < 7.8
         assert result.message is not None
         assert "203.0.113.3" in result.message.body
         call.ack()

@@ -68,7 +68,7 @@ def test_call_beyond_the_limit_is_refused(
         third = caller.call(sbc)
         result = third.invite()
         assert refused(result)
-        assert result.seconds < 0.4
+        assert result.own_s < 0.4
         assert result.message is not None
         assert result.message.get("Retry-After") == "5"
         assert not result.message.get("X-C4-Call-Limit")

@@ -61,7 +61,7 @@ def test_router_that_does_not_know_the_call_yet_leaves_it_to_the_other(
     assert call.call_id not in router.rpc("dlg.list")
     result = call.request("INVITE", body=sdp(CALLER, 6000))
     assert result.status == 200
-    assert result.seconds < LIMIT_S
+    assert result.own_s < LIMIT_S
     assert result.message is not None
     assert RELAY in result.message.body, "past rtpengine"
     assert sbc.logged("router of the dialog failed") == failovers + 1, "who took over?"
@@ -131,7 +131,7 @@ def test_ringing_call_survives_a_restart(
     result = call.invite(timeout=12)
     thread.join()
     assert result.status == 200
-    assert result.seconds < 6.5
+    assert result.own_s < 6.5
     assert result.message is not None
     assert RELAY in result.message.body, "past rtpengine"
     assert SBC1[0] in result.message.get("Contact"), "the callee's own address"

@@ -39,7 +39,7 @@ def test_reinvite_moves_a_call_from_a_dead_rtpengine(
     try:
         result = end.request("INVITE", body=sdp(end.agent.address[0], 6000))
         assert result.status == 200
-        assert result.seconds < (0.5 if listed else 0.2)
+        assert result.own_s < (0.5 if listed else 0.2)
         assert result.message is not None
         assert living in result.message.body
         offer = [m for m in far.requests if m.method == "INVITE"][-1]
@@ -48,9 +48,9 @@ def test_reinvite_moves_a_call_from_a_dead_rtpengine(
         again = far.request("INVITE", body=sdp(far.agent.address[0], 6000))
         assert again.message is not None
         assert living in again.message.body, "the next one does not know"
-        assert again.seconds < 0.2
+        assert again.own_s < 0.2
         far.ack()
-        assert call.bye().seconds < 0.2
+        assert call.bye().own_s < 0.2
     finally:
         plane.revive(plane.nodes[relays[used]])
         if not listed:

@@ -284,7 +284,7 @@ def test_lost_connection_of_a_pbx_behind_nat_is_said_at_once(plane: Cluster) -> 
     wait_until(lambda: f"src_port: {port}" not in node.rpc("tls.list"), what="end of connection")
     result = other.request("INFO")
     assert result.status == 480
-    assert result.seconds < 1
+    assert result.own_s < 1
 
 
 @pytest.mark.parametrize("far", ["udp", "tls"])
@@ -378,7 +378,7 @@ def test_far_end_without_a_trusted_certificate_gets_no_call(plane: Cluster) -> N
     call = caller.call(sbc("udp"))
     result = call.invite(timeout=12)
     assert result.status == 200
-    assert result.seconds < plane.tenant.sip.timers.callee_timeout_ms / 1000 + 2
+    assert result.own_s < plane.tenant.sip.timers.callee_timeout_ms / 1000 + 2
     call.ack()
     assert call.bye().status == 200
     assert second.seen("INVITE", call.call_id)

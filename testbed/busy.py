@@ -1,0 +1,77 @@
+"""How long the programs of a test have waited for a processor, on a machine with other work.
+
+A limit of a test is about our programs, so what they waited is taken off before it is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from heapq import nlargest
+from pathlib import Path
+
+# A request and its reply pass so many processes at most, one after the other.
+IN_A_ROW = 6
+REFRESH_S = 1.0
+
+
+class _Tasks:
+    """The threads of this process and of all that it has started."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+        self._due = 0.0
+
+    def waits(self) -> dict[str, int]:
+        """Nanoseconds that each has been ready to run and did not, by its file in /proc."""
+        if time.monotonic() > self._due:
+            self._found = [file for pid in _family() for file in _threads(pid)]
+            self._due = time.monotonic() + REFRESH_S
+        waits = {}
+        for file in self._found:
+            with suppress(OSError):  # it has ended
+                fd = os.open(file, os.O_RDONLY)
+                try:
+                    waits[file] = int(os.read(fd, 100).split()[1])
+                finally:
+                    os.close(fd)
+        return waits
+
+
+def _family() -> list[str]:
+    """Process ids of this process and its descendants."""
+    parents: dict[str, str] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[stat.parent.name] = (
+                stat.read_text(errors="replace").rpartition(")")[2].split()[1]
+            )
+    family = {str(os.getpid())}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sorted(family)
+
+
+def _threads(pid: str) -> list[str]:
+    return [str(file) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+
+
+_tasks = _Tasks()
+
+
+class Stopwatch:
+    """Begins when it is made."""
+
+    def __init__(self) -> None:
+        self._waits = _tasks.waits()
+
+    def waited_s(self) -> float:
+        """Seconds by which the machine's other work may have delayed an answer since then."""
+        waited = [wait - self._waits.get(file, 0) for file, wait in _tasks.waits().items()]
+        return sum(nlargest(IN_A_ROW, waited)) / 1e9
+
+    def before(self, deadline: float) -> bool:
+        """Whether that time of the monotonic clock is not over, and the delay besides."""
+        now = time.monotonic()
+        return now < deadline or now < deadline + self.waited_s()
