@@ -16,6 +16,7 @@ from agent.kamailio.kamcmd import RpcFailed
 from rendering.files import File
 from testbed.sip.netns import socket_in
 
+INITIALIZING = "Initializing - try later"  # Kamailio's word for it
 START_TIMEOUT_S = 15
 
 
@@ -135,15 +136,23 @@ class Node:
         raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-3000:]}")
 
     def rpc(self, *command: str, check: bool = True) -> str:
-        """Reply of kamcmd, run inside the node."""
+        """Reply of kamcmd, run inside the node.
+
+        Kamailio refuses some commands until all of its processes run: that is waited for.
+        """
         if self.process is None:
             raise RuntimeError(f"{self.name} does not run")
-        done = subprocess.run(
-            ["nsenter", "-t", str(self.process.pid), "-m", "-n", "-r", "-w", "/usr/sbin/kamcmd",
-             *command],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        reply = done.stdout.strip()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while True:
+            done = subprocess.run(
+                ["nsenter", "-t", str(self.process.pid), "-m", "-n", "-r", "-w",
+                 "/usr/sbin/kamcmd", *command],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            reply = done.stdout.strip()
+            if INITIALIZING not in reply or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
         if check and (reply.startswith("error:") or done.returncode):
             raise RpcFailed(f"{self.name} {' '.join(command)}: {reply or done.stderr}")
         return reply
