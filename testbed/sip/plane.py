@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,7 @@ from settings.deployment import Deployment
 from settings.load import load
 from testbed.busy import Stopwatch
 from testbed.sip.addresses import CALLEE, CONFDS, ROUTERS, RTPS, SBCS
-from testbed.sip.agent import Agent, Server, TcpAgent
+from testbed.sip.agent import Agent, Call, Server, TcpAgent
 from testbed.sip.netns import Network, network, run, socket_in
 from testbed.sip.node import Node
 from testbed.sip.router_confd_stub import ConfdStub, answer
@@ -308,6 +309,17 @@ class Cluster:
                 listed.append(line.split("sip:")[1].split(":")[0])
         assert listed, sbc.rpc("dlg.list")
         return next(n for n in self.tier("rtr") if n.address == listed[-1])
+
+    def kill_router_of(self, call: Call) -> threading.Thread:
+        """The router of a call dies as soon as the caller hears it ring; to be joined."""
+
+        def kill() -> None:
+            wait_until(lambda: any(m.status == 180 for m in call.replies), what="180")
+            self.router_of(self.nodes["sbc1"], call.call_id).kill()
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        return thread
 
     def restore(self) -> None:
         """After a test: no user agents, default answers, every node of the beginning alive."""

@@ -295,15 +295,13 @@ def test_ringing_call_survives_router_death(
 ) -> None:
     callee.ring_s = ring_s
     call = caller.call(SBC1)
-    killed: list[Node] = []
 
     def kill() -> None:
         if ring_s > 3:  # before the 180 is back
             wait_until(lambda: bool(callee.seen("INVITE", call.call_id)), what="INVITE")
         else:
-            time.sleep(0.8)
-        killed.append(plane.router_of(plane.nodes["sbc1"]))
-        killed[0].kill()
+            wait_until(lambda: any(m.status == 180 for m in call.replies), what="180")
+        plane.router_of(plane.nodes["sbc1"]).kill()
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -384,9 +382,10 @@ def test_next_route_is_tried_when_the_router_died_with_the_first(
     call.ack()
     other = second.calls[call.call_id]
     wait_until(lambda: other.state == "confirmed", what="ACK")
+    answered = time.monotonic()
     time.sleep(1.1)
     assert call.bye().status == 200
-    assert only_record(plane, call.call_id)["duration"] in (1, 2)
+    assert 1 <= only_record(plane, call.call_id)["duration"] <= time.monotonic() - answered + 1
     assert plane.nodes["sbc1"].logged(f"the refusal of {call.call_id}, it goes to") == 1
 
 
@@ -429,16 +428,15 @@ def test_router_that_acknowledges_is_not_helped(
     assert sbc.rpc("htable.dump", "pending_refusals") == ""
 
 
-@pytest.mark.parametrize("cancel_after", [0.9, 3.5], ids=["undetected", "detected"])
+@pytest.mark.parametrize("cancel_after", [0.5, 3.5], ids=["undetected", "detected"])
 def test_cancel_is_not_lost_with_its_router(
     plane: Cluster, caller: Agent, callee: Agent, cancel_after: float
 ) -> None:
     callee.answer = 0
     call = caller.call(SBC1)
-    timer = threading.Timer(0.8, lambda: plane.router_of(plane.nodes["sbc1"]).kill())
-    timer.start()
+    dying = plane.kill_router_of(call)
     result = call.invite(timeout=12, cancel_after=cancel_after)
-    timer.join()
+    dying.join()
     assert callee.calls[call.call_id].status == 487
     assert len({m.get("Via") for m in callee.seen("CANCEL", call.call_id)}) == 1
     assert result.status == 487

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -152,10 +151,9 @@ def router_dies_in_the_call(plane: Cluster, call: Call, callee: Agent) -> None:
 
 def router_dies_while_ringing(plane: Cluster, call: Call, callee: Agent) -> None:
     callee.ring_s = 2.5
-    timer = threading.Timer(0.6, lambda: plane.router_of(plane.nodes["sbc1"]).kill())
-    timer.start()
+    dying = plane.kill_router_of(call)
     assert call.invite(timeout=9).status == 200
-    timer.join()
+    dying.join()
     call.ack()
     callee.ring_s = 0.05
     assert refused(call.agent.call(SBC1).invite())
@@ -164,10 +162,9 @@ def router_dies_while_ringing(plane: Cluster, call: Call, callee: Agent) -> None
 
 def router_dies_and_the_callee_refuses(plane: Cluster, call: Call, callee: Agent) -> None:
     callee.ring_s, callee.answer = 3.5, 486  # by then its death is known
-    timer = threading.Timer(0.6, lambda: plane.router_of(plane.nodes["sbc1"]).kill())
-    timer.start()
+    dying = plane.kill_router_of(call)
     assert call.invite(timeout=9).status == 486
-    timer.join()
+    dying.join()
     callee.ring_s = 0.05
 
 

@@ -13,7 +13,7 @@ from testbed.load.meter import processor_s
 from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1
 from testbed.sip.agent import Agent
 from testbed.sip.plane import Cluster, wait_until
-from testbed.sip.router_confd_stub import answer
+from testbed.sip.router_confd_stub import ConfdStub, answer
 
 pytestmark = pytest.mark.sip
 CALLS = 4  # enough to meet the failing instance first at least once
@@ -94,17 +94,21 @@ def test_call_survives_the_removal_of_the_instance_that_it_waits_for(
     asked = {stub.address: len(stub.connections) for stub in plane.confds}
 
     def remove_the_asked() -> None:
-        (well,) = [stub for stub in plane.confds if len(stub.connections) == asked[stub.address]]
+        def idle() -> list[ConfdStub]:
+            return [s for s in plane.confds if len(s.connections) == asked[s.address]]
+
+        wait_until(lambda: len(idle()) == 1, what="a question")
+        (well,) = idle()
         well.delay_s = 0
         for router in plane.tier("rtr"):
             plane.apply_confd(router, [well.address])
 
     made = caller.call(SBC1)
-    timer = threading.Timer(0.5, remove_the_asked)
-    timer.start()
+    removal = threading.Timer(0.3, remove_the_asked)
+    removal.start()
     try:
         result = made.invite(timeout=10)
-        timer.join()
+        removal.join()
         assert result.status == 200
         assert result.seconds > 1, "it waited for the instance that hangs"
         made.ack()

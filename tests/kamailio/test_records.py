@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 
 import pytest
@@ -25,11 +24,12 @@ pytestmark = pytest.mark.sip
 
 
 def test_answered_call_has_one_record(plane: Cluster, caller: Agent, callee: Agent) -> None:
+    began = time.monotonic()
     call, _ = established(caller, callee)
     time.sleep(2.1)
     call.bye()
     record = only_record(plane, call.call_id)
-    assert record["duration"] in (2, 3)
+    assert 2 <= record["duration"] <= time.monotonic() - began + 1
     assert record["source_ip"] == CALLER
     assert record["source_port"] == 5060
     assert record["tenant_uuid"] == answer()["auth"]["tenant_uuid"]
@@ -89,22 +89,23 @@ def test_call_ended_by_another_router_has_one_record(
 ) -> None:
     call, _ = established(caller, callee)
     plane.router_of(plane.nodes["sbc1"]).kill()
+    answered = time.monotonic()
     time.sleep(1.1)
     assert call.bye().status == 200
-    assert only_record(plane, call.call_id)["duration"] in (1, 2)
+    assert 1 <= only_record(plane, call.call_id)["duration"] <= time.monotonic() - answered + 1
 
 
 def test_rescued_call_has_one_record(plane: Cluster, caller: Agent, callee: Agent) -> None:
     callee.ring_s = 3
     call = caller.call(SBC1)
-    timer = threading.Timer(0.5, lambda: plane.router_of(plane.nodes["sbc1"]).kill())
-    timer.start()
+    dying = plane.kill_router_of(call)
     assert call.invite(timeout=8).status == 200
-    timer.join()
+    dying.join()
     call.ack()
+    answered = time.monotonic()
     time.sleep(1.1)
     assert call.bye().status == 200
-    assert only_record(plane, call.call_id)["duration"] in (1, 2)
+    assert 1 <= only_record(plane, call.call_id)["duration"] <= time.monotonic() - answered + 1
 
 
 def test_call_that_is_tried_again_has_a_record_of_its_own(
@@ -180,7 +181,7 @@ def test_record_waits_while_router_confd_is_down(
     assert counts in ([0, 1], [1, 0]), "what the drain of a router waits for"
     for stub in plane.confds:
         stub.start()
-    assert only_record(plane, call.call_id, 15)["duration"] in (0, 1)
+    assert only_record(plane, call.call_id, 15)["duration"] < 5
     assert all(dialogs.unsent(router, node.rpc) == 0 for node in plane.tier("rtr"))
 
 
@@ -200,7 +201,7 @@ def test_record_is_not_lost_with_its_router(
     (owner,) = (node for node in plane.tier("rtr") if holds(node, "unconfirmed_records"))
     (other,) = (node for node in plane.tier("rtr") if node is not owner)
     owner.kill()
-    assert holds(other, "replicated_records"), "the record at the other router"
+    wait_until(lambda: holds(other, "replicated_records"), what="the record at the other router")
     last = other
     if back:
         plane.revive(owner)
@@ -214,7 +215,7 @@ def test_record_is_not_lost_with_its_router(
     assert not holds(last, "unconfirmed_records")
     for stub in plane.confds:
         stub.start()
-    assert only_record(plane, call.call_id, 40)["duration"] in (0, 1)
+    assert only_record(plane, call.call_id, 40)["duration"] < 5
     wait_until(lambda: not holds(last, "replicated_records"), 5, "the record is delivered")
 
 
