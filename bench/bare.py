@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from common import ports
 from testbed.sip.addresses import CALLEE
 from testbed.sip.node import Node
 from testbed.sip.plane import Cluster
@@ -44,8 +45,8 @@ def bare_proxy(plane: Cluster, stopped: Sequence[Node]) -> Iterator[list[Node]]:
     sbc, router = plane.nodes["sbc1"], plane.nodes["rtr1"]
     kept = {}
     for node, port, following in (
-        (sbc, 5060, f"{router.address}:5070"),
-        (router, 5070, f"{CALLEE}:5060"),
+        (sbc, ports.SIP.number, f"{router.address}:{ports.SIP_INTERNAL}"),
+        (router, ports.SIP_INTERNAL.number, f"{CALLEE}:5060"),
     ):
         config = node.work / "etc/kamailio/kamailio.cfg"
         kept[config] = config.read_text()

@@ -23,6 +23,7 @@ from bench import report
 from bench.bare import bare_proxy
 from bench.report import Run
 from bench.router_confd_instances import Service, real_router_confd
+from common import ports
 from settings.load import load
 from settings.sip import Overload
 from settings.tiers import KamailioSize
@@ -137,7 +138,7 @@ class Bench:
     ) -> Run:  # fmt: skip
         """One run; printed as it ends."""
         namespaces = self.plane.host_of(CALLER), self.plane.host_of(CALLEE)
-        target = f"{next(iter(SBCS.values()))[1]}:5060"
+        target = f"{next(iter(SBCS.values()))[1]}:{ports.SIP}"
         before = {name: meter.processor_s(pid) for name, pid in self.groups.items()}
         idle, passed = meter.idle_s()
         memory = meter.Memory()

@@ -11,6 +11,7 @@ import sys
 
 from pydantic import BaseModel
 
+from common import ports
 from demo.api import Access, Api
 
 
@@ -33,7 +34,7 @@ class Pbx(BaseModel):
 
     domain: str
     address: str
-    port: int = 5060
+    port: int = ports.SIP_DEFAULT
     did_regex: str
     username: str | None = None
     password: str | None = None

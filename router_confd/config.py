@@ -47,7 +47,8 @@ def _listen(value: object) -> object:
         if not 0 <= int(port) <= 65535:
             raise ValueError(port)
     except ValueError:
-        raise ValueError("must be ADDRESS:PORT, port 0 to 65535, e.g. 10.40.64.9:9600") from None
+        example = f"10.40.64.9:{ports.ROUTER_CONFD_INTERNAL}"
+        raise ValueError(f"must be ADDRESS:PORT, port 0 to 65535, e.g. {example}") from None
     return Listen(str(address), int(port))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from common import ports
 from sipp.scenarios import Callee, Caller
 
 VOICE_SECONDS = 2
@@ -173,7 +174,7 @@ class Sipp:
         return tuple(times["1"]), tuple(times["2"])
 
 
-def callee(host: Host, folder: Path, scenario: Callee, *, port: int = 5060) -> Sipp:
+def callee(host: Host, folder: Path, scenario: Callee, *, port: int = ports.SIP_DEFAULT) -> Sipp:
     """A PBX or carrier that answers calls until its block is left."""
     return Sipp(host, folder, scenario, ["-aa"], port=port)
 
@@ -201,7 +202,8 @@ def caller(
     overtaken is no failure (UDP, a busy machine); a call that is refused fails by time then.
     """
     arguments = [
-        f"{to}:5060", "-s", number, "-key", "domain", domain or to, "-key", "caller", caller_number,
+        f"{to}:{ports.SIP_DEFAULT}", "-s", number, "-key", "domain", domain or to,
+        "-key", "caller", caller_number,
         "-m", str(calls), "-r", str(max(1, round(rate * 10))), "-rp", "10000", "-l", "1000",
         "-recv_timeout", str(receive_ms or scenario.hold_ms + 12_000),
         "-timeout", f"{timeout_s}s", "-timeout_error",

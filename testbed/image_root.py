@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from common import paths
 from image import layers
 from rendering.files import File
 
@@ -33,10 +34,14 @@ class ImageRoot:
     def upper(self) -> Path:
         return self.directory / "upper"
 
+    def at(self, path: Path) -> Path:
+        """Where the root keeps what was written to an absolute path."""
+        return self.upper / path.relative_to("/")
+
     def write(self, files: Mapping[str, str]) -> None:
         """Put files into the root, by absolute path."""
         for name, text in files.items():
-            path = self.upper / name.lstrip("/")
+            path = self.at(Path(name))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
@@ -69,7 +74,7 @@ def as_booted(files: Iterable[File]) -> dict[str, str]:
     contents = {}
     for file in files:
         text = file.content
-        if not file.path.startswith("/etc/c4/lists/"):
+        if Path(file.path).parent != paths.LISTS:
             for key, value in INSTANCE.items():
                 text = text.replace("{{ " + key + " }}", value)
         contents[file.path] = text

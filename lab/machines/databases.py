@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
+from common import paths
 from host.certificates import Authority
 from host.errors import HostError
 from host.run import run
@@ -17,6 +18,7 @@ from lab.machines.machine import MachineFile, MachineSpec, enter
 from lab.names import Names
 from lab.network.networks import Leg
 
+FILES = paths.ETC / "database"  # where `image/files/rds` looks for them
 INIT = """\
 SELECT format('CREATE ROLE %I LOGIN CREATEDB CREATEROLE', {user})
     WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {user}) \\gexec
@@ -89,9 +91,9 @@ class Databases:
             hostname=view.id,
             layers=self._layers,
             files={
-                "/etc/c4/database/server.pem": MachineFile(pem.read_bytes()),
-                "/etc/c4/database/server.key": MachineFile(key.read_bytes(), **private),
-                "/etc/c4/database/init.sql": MachineFile(view.init_sql, **private),
+                f"{FILES}/server.pem": MachineFile(pem.read_bytes()),
+                f"{FILES}/server.key": MachineFile(key.read_bytes(), **private),
+                f"{FILES}/init.sql": MachineFile(view.init_sql, **private),
             },
         )
 

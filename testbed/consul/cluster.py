@@ -159,7 +159,9 @@ class LoopbackCluster:
         with self._paths(node):
             credentials.write_all(self._config(node), node.facts)
         text = render(f"consul/{'server' if node.server else 'agent'}.hcl.j2", _context(node))
-        text = text.replace("/run/c4/consul", str(run)).replace("/var/lib/consul", str(node.data))
+        text = text.replace(str(paths.CONSUL), str(run)).replace(
+            str(paths.CONSUL_DATA), str(node.data)
+        )
         text = text.replace('"127.0.0.1"', f'"{node.address}"')
         lines = [line for line in text.splitlines() if not line.startswith("retry_join ")]
         (etc / "consul.hcl").write_text("\n".join([*lines, f"retry_join = {json.dumps(join)}"]))

@@ -42,18 +42,23 @@ class _Header(ctypes.Structure):
 
 
 def packet(source: str, payload: bytes) -> bytes:
-    """IPv4 and UDP, port 5060 to port 5060 of the first SBC; the kernel fills in the checksum."""
+    """IPv4 and UDP, SIP port to SIP port of the first SBC; the kernel fills in the checksum."""
     head = struct.pack(
         "!BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0,
         socket.inet_aton(source), socket.inet_aton(SBC),
     )  # fmt: skip
-    return head + struct.pack("!HHHH", 5060, 5060, 8 + len(payload), 0) + payload
+    return (
+        head
+        + struct.pack("!HHHH", ports.SIP_DEFAULT, ports.SIP.number, 8 + len(payload), 0)
+        + payload
+    )
 
 
 def request(method: str, source: str, number: int) -> bytes:
     """A request of a source, over UDP; the number makes it another one than the last."""
     return (
-        f"{method} sip:100@{SBC} SIP/2.0\r\nVia: SIP/2.0/UDP {source}:5060;branch=z9hG4bK{number}"
+        f"{method} sip:100@{SBC} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP {source}:{ports.SIP_DEFAULT};branch=z9hG4bK{number}"
         f"\r\nFrom: <sip:m@{source}>;tag={number}\r\nTo: <sip:100@{SBC}>\r\nCall-ID: f{number}\r\n"
         f"CSeq: 1 {method}\r\nMax-Forwards: 70\r\nContact: <sip:m@{source}>\r\n"
         "Content-Length: 0\r\n\r\n"

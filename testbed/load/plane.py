@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from common import ports
 from settings.load import load
 from settings.sip import Overload
 from testbed.load.sipp import Outcome, Talk
@@ -21,7 +22,9 @@ def load_on(plane: Cluster, rate: int, seconds: int, talk: Talk = SHORT) -> Outc
     """Calls from the caller to the callee through the first SBC."""
     hosts = plane.host_of(CALLER), plane.host_of(CALLEE)
     address = next(iter(SBCS.values()))[1]
-    return place_calls(hosts, (CALLER, CALLEE), f"{address}:5060", ["100"], rate, seconds, talk)
+    return place_calls(
+        hosts, (CALLER, CALLEE), f"{address}:{ports.SIP}", ["100"], rate, seconds, talk
+    )
 
 
 @contextmanager

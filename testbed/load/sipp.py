@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from common import ports
+
 UAC = Path(__file__).with_name("sipp_uac.xml")
 UAS = Path(__file__).with_name("sipp_uas.xml")
 LINES = 10_000  # of the file of numbers; then it begins again
@@ -54,7 +56,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 @contextmanager
 def answering(namespace: str, address: str, work: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The callee; its counters are in `uas.csv`."""
-    arguments = ["-sf", str(UAS), "-i", address, "-p", "5060"]
+    arguments = ["-sf", str(UAS), "-i", address, "-p", str(ports.SIP_DEFAULT)]
     with _sipp(namespace, work, "uas", arguments) as process:
         time.sleep(0.5)
         yield process
@@ -70,7 +72,8 @@ def call(
         work = Path(directory)
         _write_numbers(work / "numbers.csv", numbers, talk)
         options = [
-            "-sf", str(UAC), "-inf", str(work / "numbers.csv"), "-i", addresses[0], "-p", "5060",
+            "-sf", str(UAC), "-inf", str(work / "numbers.csv"), "-i", addresses[0],
+            "-p", str(ports.SIP_DEFAULT),
             "-r", str(rate), "-m", str(rate * seconds), "-l", "15000",
             "-recv_timeout", "15000", "-timeout", str(int(seconds + talk.longest + PATIENCE_S)),
             "-trace_rtt", "-rtt_freq", "1", target,

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.kamailio.kamcmd import RpcFailed
+from common import paths, ports
+from common.kamailio import node_id
 from rendering.files import File
 from testbed.sip.netns import socket_in
 
@@ -36,26 +38,29 @@ class Node:
     def __post_init__(self) -> None:
         self.log = self.work / "log"
 
+    def at(self, path: Path) -> Path:
+        """Where a path of an instance is on this host."""
+        return self.work / path.relative_to("/")
+
     @property
     def lists(self) -> Path:
-        return self.work / "run/c4/kamailio"
+        return self.at(paths.KAMAILIO)
 
     def install(self, files: Sequence[File], local: str = "") -> None:
         """Lay down what cloud-init and `c4-agent boot` would."""
-        for directory in (self.lists, self.work / "run/kamailio", self.work / "etc/kamailio"):
+        for directory in (self.lists, self.work / "run/kamailio", self.at(paths.KAMAILIO_CONFIG)):
             directory.mkdir(parents=True, exist_ok=True)
         for file in files:
-            if file.path.startswith("/etc/c4/initial/"):
-                (self.lists / Path(file.path).name).write_text(file.content)
-            elif file.path.startswith("/etc/kamailio/"):
-                (self.work / file.path.lstrip("/")).write_text(file.content)
-            elif file.path.startswith("/run/c4/kamailio/"):
-                (self.lists / Path(file.path).name).write_text(file.content)
-        low = int(ipaddress.IPv4Address(self.address)) & 0xFFFF
-        (self.lists / "local.cfg").write_text(
+            path = Path(file.path)
+            if path.parent in (paths.INITIAL_LISTS, paths.KAMAILIO):
+                (self.lists / path.name).write_text(file.content)
+            elif path.parent == paths.KAMAILIO_CONFIG:
+                self.at(path).write_text(file.content)
+        number = node_id(ipaddress.IPv4Address(self.address))
+        self.at(paths.LOCAL_CFG).write_text(
             f"#!define PRIVATE_IP {self.address}\n"
             f"#!define PUBLIC_IP {self.public or self.address}\n"
-            f"#!define NODE_ID {low}\n#!define ZONE eu-central-1a\n" + local
+            f"#!define NODE_ID {number}\n#!define ZONE eu-central-1a\n" + local
         )
         for path in (self.work, *self.work.rglob("*")):
             path.chmod(0o777 if path.is_dir() else 0o666)
@@ -81,7 +86,7 @@ class Node:
             set -e
             {image}
             mount --bind {self.work}/run {root}/run
-            mount --bind {self.work}/etc/kamailio {root}/etc/kamailio
+            mount --bind {self.work}{paths.KAMAILIO_CONFIG} {root}{paths.KAMAILIO_CONFIG}
             mount --rbind /dev {root}/dev
             mount -t proc proc {root}/proc
             exec chroot {root} "$@"
@@ -90,7 +95,7 @@ class Node:
 
     def check(self) -> subprocess.CompletedProcess[str]:
         """`kamailio -c` of the installed files."""
-        command = ["/usr/sbin/kamailio", "-c", "-f", "/etc/kamailio/kamailio.cfg"]
+        command = ["/usr/sbin/kamailio", "-c", "-f", str(paths.KAMAILIO_CFG)]
         return subprocess.run(
             self._in_image(["unshare", "-m"], command),
             capture_output=True, text=True, check=False,
@@ -99,17 +104,18 @@ class Node:
     def start_kamailio(self, *, memory_mb: int = 128) -> None:
         self._spawn(["/usr/sbin/kamailio", "-DD", "-E", "-m", str(memory_mb), "-M", "16",
                      "-x", "fm", "-X", "fm", "-b", "2097152",
-                     "-u", "kamailio", "-g", "kamailio", "-f", "/etc/kamailio/kamailio.cfg",
+                     "-u", "kamailio", "-g", "kamailio", "-f", str(paths.KAMAILIO_CFG),
                      "-P", "/run/kamailio/kamailio.pid"])  # fmt: skip
         self._wait_for(lambda: self.rpc("core.version", check=False).startswith("kamailio"))
 
     def start_rtpengine(self, port: int) -> None:
         (self.work / "run").mkdir(parents=True, exist_ok=True)
-        (self.work / "etc/kamailio").mkdir(parents=True, exist_ok=True)
+        self.at(paths.KAMAILIO_CONFIG).mkdir(parents=True, exist_ok=True)
         self._spawn(["/usr/bin/rtpengine", "--foreground", "--log-stderr", "--table=-1",
                      f"--interface={self.address}!{self.public or self.address}",
-                     f"--listen-ng={self.address}:{port}", "--port-min=30000",
-                     "--port-max=39999", "--num-threads=1", "--log-level=5"])  # fmt: skip
+                     f"--listen-ng={self.address}:{port}", f"--port-min={ports.RTP.first}",
+                     f"--port-max={ports.RTP.last}", "--num-threads=1",
+                     "--log-level=5"])  # fmt: skip
         self._wait_for(lambda: b"pong" in self.ng(port, "d7:command4:pinge", timeout_s=0.1))
 
     def ng(self, port: int, question: str, *, timeout_s: float = 3.0) -> bytes:

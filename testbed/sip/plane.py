@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from agent.consul import pki
-from agent.kamailio import certificate, rtpengine_revive, service_lists, tier_addresses
+from agent.kamailio import rtpengine_revive, service_lists, tier_addresses
 from agent.kamailio.kamcmd import RpcFailed
 from agent.roles.call_tier import PEERS_INTERVAL_S
-from common import paths, ports
-from common.kamailio import RTPENGINE_SET_MOVED
+from common import kamailio, paths, ports
 from common.topology import Tier
 from host.netns import inside
 from rendering.files import File
@@ -36,9 +36,11 @@ from testbed.sip.netns import Network, network, run, socket_in
 from testbed.sip.node import Node
 from testbed.sip.router_confd_stub import ConfdStub, answer
 
-HTABLE_COLUMNS = (
-    "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)"
-)
+
+def _answer() -> dict[str, Any]:
+    """The callee's address, as router-confd would give it."""
+    port = ports.SIP_DEFAULT
+    return answer(f"sip:{CALLEE}:{port}", uri=f"sip:100@{CALLEE}:{port}")
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 5.0, what: str = "") -> float:
@@ -117,7 +119,7 @@ class Cluster:
             files += self.certificate_of(public)
             pool_ = [ipaddress.IPv4Address(p) for _, p in SBCS.values()]
             files += (
-                File(f"/run/c4/kamailio/{tier_addresses.TABLE}", tier_addresses.table(pool_)),
+                File(f"{paths.KAMAILIO}/{tier_addresses.TABLE}", tier_addresses.table(pool_)),
             )
         node.install(files)
         for file in files:
@@ -125,7 +127,7 @@ class Cluster:
                 run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], text=file.content)
         if tier is Tier.ROUTER:  # consul-template was there before; a reload waits up to 10 s
             rows = self.rtpengine_rows([address for address, _ in RTPS.values()])
-            (node.lists / "rtpengine").write_text("\n".join(rows) + "\n")
+            (node.lists / kamailio.RTPENGINE_LIST).write_text("\n".join(rows) + "\n")
         node.start_kamailio(memory_mb=self.memory_mb)
         return node
 
@@ -133,13 +135,13 @@ class Cluster:
         """A new certificate and its key, as `agent.kamailio.certificate` lays them down."""
         pair = pki.issue_server(self.authority, ["sbc.test"], ipaddress.IPv4Address(public))
         return (
-            File(f"/run/c4/kamailio/{certificate.CERTIFICATE}", pair.certificate),
-            File(f"/run/c4/kamailio/{certificate.KEY}", pair.key),
+            File(str(paths.TLS_CERTIFICATE), pair.certificate),
+            File(str(paths.TLS_KEY), pair.key),
         )
 
     def start(self) -> None:
         for stub in self.confds:
-            stub.answer = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
+            stub.answer = _answer()
             stub.start()
         for name, (address, public) in RTPS.items():
             self.add(name, Tier.RTP, address, public)
@@ -179,8 +181,8 @@ class Cluster:
         return places
 
     def apply_leaving(self, sbc: Node, addresses: Sequence[str]) -> None:
-        self.apply(sbc, "draining-routers", [
-            HTABLE_COLUMNS, *(f"{i}:{a}:0:0:1:0" for i, a in enumerate(addresses))
+        self.apply(sbc, kamailio.DRAINING_ROUTERS, [
+            kamailio.HTABLE_HEAD, *(f"{i}:{a}:0:0:1:0" for i, a in enumerate(addresses))
         ])  # fmt: skip
 
     def apply_dispatcher(
@@ -188,18 +190,25 @@ class Cluster:
     ) -> None:
         weight = dict(zip(addresses, weights, strict=False))
         lines = []
-        for number, flags in ((1, 0), (2, 0), (3, 32)):
+        for number, flags in (
+            (kamailio.DISPATCHER_SET_NEW, 0),
+            (kamailio.DISPATCHER_SET_ALL, 0),
+            (kamailio.DISPATCHER_SET_LAST, 32),
+        ):
             for a in addresses:
-                w = weight.get(a, 50)
+                w = weight.get(a, kamailio.WEIGHT)
                 attributes = f"weight={w};rweight={w};duid={a}"
                 lines.append(f"{number} sip:{a}:{ports.SIP_INTERNAL.number} {flags} 0 {attributes}")
-        self.apply(sbc, "dispatcher.list", lines)
+        self.apply(sbc, kamailio.DISPATCHER_LIST, lines)
 
     def rtpengine_rows(self, addresses: Sequence[str]) -> list[str]:
-        rows = ["id(int,auto) setid(int) url(string) weight(int) disabled(int) stamp(int)"]
+        rows = [kamailio.RTPENGINE_HEAD]
         for a in addresses:
-            low = int(ipaddress.IPv4Address(a)) & 0xFFFF
-            for set_id in (0, RTPENGINE_SET_MOVED, low):
+            for set_id in (
+                0,
+                kamailio.RTPENGINE_SET_MOVED,
+                kamailio.node_id(ipaddress.IPv4Address(a)),
+            ):
                 rows.append(f"{len(rows)}:{set_id}:udp\\:{a}\\:{ports.RTPENGINE_NG.number}:1:0:0")
         return rows
 
@@ -207,21 +216,23 @@ class Cluster:
         """Repeated as by the agent's daemon: Kamailio refuses a reload within 10 s of another."""
         rows = self.rtpengine_rows(addresses)
         wait_until(
-            lambda: accepted(lambda: self.apply(router, "rtpengine", rows)), 15, "rtpengine.reload"
+            lambda: accepted(lambda: self.apply(router, kamailio.RTPENGINE_LIST, rows)),
+            15,
+            "rtpengine.reload",
         )
 
     def apply_confd(self, router: Node, addresses: Sequence[str]) -> None:
-        rows = [HTABLE_COLUMNS, f"0:n:0:0:{len(addresses)}:0"]
+        rows = [kamailio.HTABLE_HEAD, f"0:n:0:0:{len(addresses)}:0"]
         rows += [
             f"{i}:{i - 1}:0:0:http\\://{a}\\:{ports.ROUTER_CONFD_INTERNAL.number}:0"
             for i, a in enumerate(addresses, 1)
         ]
-        self.apply(router, "router-confd", rows)
+        self.apply(router, kamailio.ROUTER_CONFD_LIST, rows)
 
     def apply_dmq(self, node: Node, peers: Sequence[Node]) -> None:
-        self.apply(node, "dmq", [f"sip:{p.address}:{ports.DMQ.number}" for p in peers])
+        self.apply(node, kamailio.DMQ_PEERS, [f"sip:{p.address}:{ports.DMQ.number}" for p in peers])
 
-    def ua(self, address: str, port: int = 5060) -> Agent:
+    def ua(self, address: str, port: int = ports.SIP_DEFAULT) -> Agent:
         """A user agent on the internet side."""
         agent = Agent(socket_in(self._host_of(address), socket.SOCK_DGRAM, (address, port)))
         self.agents.append(agent)
@@ -328,7 +339,7 @@ class Cluster:
         self.agents.clear()
         for stub in self.confds:
             stub.status, stub.delay_s, stub.knows_tenant = 200, 0.0, True
-            stub.answer = answer(f"sip:{CALLEE}:5060", uri=f"sip:100@{CALLEE}:5060")
+            stub.answer = _answer()
             stub.requests.clear()
             stub.kept.clear()
             stub.start()
@@ -368,7 +379,8 @@ class Cluster:
 
         def repeat(node: Node) -> None:
             inside(
-                node.namespace, lambda: service_lists.repeat("dmq", self._places(node), node.rpc)
+                node.namespace,
+                lambda: service_lists.repeat(kamailio.DMQ_PEERS, self._places(node), node.rpc),
             )
 
         wait_until(

@@ -16,12 +16,11 @@ from testbed.sip.registrar import Registrar
 
 REGISTRAR = "198.51.100.30"
 INTERVAL_S = 0.5  # of the agents' rounds; 5 s on an instance
-HEAD = UACREG_HEAD
 PUBLIC = {public for _, public in SBCS.values()}
 
 
 def trunk(
-    number: int, *, expires: int = 60, password: str = "se:cret", port: int = 5060,
+    number: int, *, expires: int = 60, password: str = "se:cret", port: int = ports.SIP_DEFAULT,
     parameters: str = "",
 ) -> str:  # fmt: skip
     """A row of router-confd's table."""
@@ -86,7 +85,7 @@ class Agents:
 def tell(plane: Cluster, *rows: str) -> None:
     """What router-confd answers from now on."""
     for stub in plane.confds:
-        stub.registrations = "\n".join((HEAD, *rows)) + "\n"
+        stub.registrations = "\n".join((UACREG_HEAD, *rows)) + "\n"
 
 
 def holders(plane: Cluster) -> dict[str, list[str]]:

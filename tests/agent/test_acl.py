@@ -17,6 +17,7 @@ from agent.consul import acl, leader, service_discovery
 from agent.consul.acl import AccessControl
 from agent.consul.local import LocalConsul
 from agent.consul.service_discovery import Plane, Sbc
+from common import ports
 from common.names import TAG_TENANT, key_prefix, service_name, sources_key, token_secret
 from common.topology import Tier
 from testbed.consul.server import MANAGEMENT, Server, consul_server
@@ -139,7 +140,12 @@ def test_routers_tell_their_own_sbcs_who_may_call(consul: Server, tokens: dict[s
 
 def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str, str]) -> None:
     def register(service: str, address: str, status: str, **meta: str) -> None:
-        found: Any = {"Service": service, "Address": address, "Port": 9600, "Meta": meta}
+        found: Any = {
+            "Service": service,
+            "Address": address,
+            "Port": ports.ROUTER_CONFD_INTERNAL.number,
+            "Meta": meta,
+        }
         tier = service.removeprefix("acme-2-")
         name = f"acme-2--{tier}--i-{address.replace('.', '')}"
         node: Any = {"Node": name, "Address": address}
@@ -161,7 +167,7 @@ def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str
     assert service_discovery.of(local, {TAG_TENANT: "acme-2"}) == Plane(
         frozenset({"10.40.64.1"}),
         frozenset({Sbc("10.40.0.1", "203.0.113.1")}),
-        ("http://10.40.64.3:9600",),
+        (f"http://10.40.64.3:{ports.ROUTER_CONFD_INTERNAL}",),
     )
 
 

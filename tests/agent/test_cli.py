@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from common import paths
 from settings.load import ROOT
 
 
@@ -29,9 +30,9 @@ def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
             ["apply", "nothing"],
             "list 'nothing' is unknown; there are draining-routers, dispatcher.list",
         ),
-        (["boot"], "/etc/c4/agent.json: cannot be read"),
-        (["run"], "/etc/c4/agent.json: cannot be read"),
-        (["maintenance", "on"], "/etc/c4/agent.json: cannot be read"),
+        (["boot"], f"{paths.CONFIG}: cannot be read"),
+        (["run"], f"{paths.CONFIG}: cannot be read"),
+        (["maintenance", "on"], f"{paths.CONFIG}: cannot be read"),
     ],
 )
 def test_an_error_is_one_line_for_the_journal(arguments: list[str], problem: str) -> None:

@@ -15,6 +15,7 @@ from agent.errors import AgentError
 from agent.kamailio.dialog_state import State
 from agent.kamailio.dialogs import bound, calls, unsent
 from agent.kamailio.kamcmd import RpcFailed
+from common import ports
 from common.topology import Role
 from testbed.agent_samples import FACTS, config
 
@@ -26,7 +27,7 @@ def _dialog(number: int, node: int, state: State) -> dict[str, Any]:
     return {
         "h_entry": 3940, "h_id": node + number * 65_536, "call_id": "c\u00fc0", "state": state,
         "init_ts": int(time.time()) - 5,
-        "caller": {"socket": "udp:10.40.64.5:5070"}, "variables": {"near": "udp"},
+        "caller": {"socket": f"udp:10.40.64.5:{ports.SIP_INTERNAL}"}, "variables": {"near": "udp"},
     }  # fmt: skip
 
 

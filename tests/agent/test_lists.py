@@ -13,12 +13,12 @@ from agent.consul import catalogue_age
 from agent.errors import AgentError
 from agent.kamailio import service_lists
 from agent.kamailio.service_lists import ListRefused, NotYet, Places, RpcFailed
-from common import paths
+from common import paths, ports
 
 NAME = "dispatcher.list"
 GOOD = (
-    "\n1 sip:10.40.64.5:5070 0 0 weight=50;rweight=50;duid=10.40.64.5"
-    "\n2 sip:10.40.64.5:5070 0 0 weight=50;rweight=50;duid=10.40.64.5\n"
+    f"\n1 sip:10.40.64.5:{ports.SIP_INTERNAL} 0 0 weight=50;rweight=50;duid=10.40.64.5"
+    f"\n2 sip:10.40.64.5:{ports.SIP_INTERNAL} 0 0 weight=50;rweight=50;duid=10.40.64.5\n"
 )
 OTHER = GOOD.replace("64.5", "64.6")
 TABLES = {
@@ -75,8 +75,8 @@ def test_a_good_list_is_swapped_in_and_reloaded_once(places: Places) -> None:
         "# only a comment\n",
         GOOD.replace("\n1 ", "\n2 "),  # nobody for new calls
         GOOD + "1\n",
-        GOOD + "1 sip:10.40.64.7:5070 0 0 weight=50\nrubbish\n",
-        GOOD + '1 sip:10.40.64.7:5070 0 0 "; drop\n',
+        GOOD + f"1 sip:10.40.64.7:{ports.SIP_INTERNAL} 0 0 weight=50\nrubbish\n",
+        GOOD + f'1 sip:10.40.64.7:{ports.SIP_INTERNAL} 0 0 "; drop\n',
     ],
 )
 def test_a_bad_dispatcher_list_leaves_the_last_good_one(places: Places, text: str) -> None:
@@ -91,10 +91,14 @@ def test_a_bad_dispatcher_list_leaves_the_last_good_one(places: Places, text: st
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
-        ("rtpengine", r"1:0:udp\:10.40.16.4\:2223:50:0:0", r"1:0:udp\:evil;\:2223:50:0:0"),
+        (
+            "rtpengine",
+            rf"1:0:udp\:10.40.16.4\:{ports.RTPENGINE_NG}:50:0:0",
+            rf"1:0:udp\:evil;\:{ports.RTPENGINE_NG}:50:0:0",
+        ),
         (
             "router-confd",
-            "0:n:0:0:1:0\n" + r"1:0:0:0:http\://10.40.64.9\:9600:0",
+            "0:n:0:0:1:0\n" + rf"1:0:0:0:http\://10.40.64.9\:{ports.ROUTER_CONFD_INTERNAL}:0",
             "0:n:0:0:0:0",
         ),
     ],

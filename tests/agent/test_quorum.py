@@ -14,14 +14,20 @@ import pytest
 from agent.consul import quorum
 from agent.consul.quorum import Quorum, View
 from agent.errors import AgentError
+from common import ports
 
 # As EC2 makes them; OWN is the lowest.
 OWN, *OTHERS = [f"i-0{digit}23456789abcdef0" for digit in "12345"]
 GONE, NEW = OTHERS[:2], ["i-0a23456789abcdef0", "i-0b23456789abcdef0"]
 
 
+def _rpc(number: int) -> str:
+    """Address of a server, as Raft has it."""
+    return f"10.40.64.{number}:{ports.CONSUL_RPC}"
+
+
 def _servers(instances: list[str]) -> dict[str, str]:
-    return {quorum.node_id(i): f"10.40.64.{n}:8300" for n, i in enumerate(instances, 4)}
+    return {quorum.node_id(i): _rpc(n) for n, i in enumerate(instances, 4)}
 
 
 def _view(own: str, voters: list[str], running: list[str], waiting: Sequence[str] = ()) -> View:
@@ -48,7 +54,7 @@ LOST = View(
 def test_it_goes_on_when_the_majority_is_terminated() -> None:
     assert quorum.obstacle(LOST) is None
     assert json.loads(quorum.peers(LOST)) == [
-        {"id": quorum.node_id(OWN), "address": "10.40.64.4:8300", "non_voter": False}
+        {"id": quorum.node_id(OWN), "address": _rpc(4), "non_voter": False}
     ]
 
 
@@ -96,7 +102,7 @@ def test_without_any_voter_one_that_waits_goes_on(own: str) -> None:
 
 def test_it_waits_when_it_cannot_tell_whose_vote_it_is() -> None:
     unknown = "7d4f21f0-3c33-4f5b-8c3e-1d0c2ad5c6ff"
-    reason = quorum.obstacle(replace(LOST, servers={**LOST.servers, unknown: "10.40.64.9:8300"}))
+    reason = quorum.obstacle(replace(LOST, servers={**LOST.servers, unknown: _rpc(9)}))
     assert reason == f"no instance known of ['{unknown}']"
 
 
@@ -117,9 +123,7 @@ def test_a_raft_id_names_the_instance(instance: str) -> None:
     assert quorum.instance_of(quorum.node_id(instance)) == instance
 
 
-@pytest.mark.parametrize(
-    "raft_id", ["", "10.40.64.4:8300", "7d4f21f0-3c33-4f5b-8c3e-1d0c2ad5c6ff", "0" * 32]
-)
+@pytest.mark.parametrize("raft_id", ["", _rpc(4), "7d4f21f0-3c33-4f5b-8c3e-1d0c2ad5c6ff", "0" * 32])
 def test_other_raft_ids_name_none(raft_id: str) -> None:
     assert quorum.instance_of(raft_id) is None
 
@@ -160,7 +164,7 @@ def test_it_decides_after_the_limit_and_not_again_at_once(watched: Watched) -> N
 
 
 def test_a_leader_in_between_starts_the_time_anew(watched: Watched) -> None:
-    assert [watched.at(100), watched.at(150, "10.40.64.5:8300"), watched.at(165)] == [False] * 3
+    assert [watched.at(100), watched.at(150, _rpc(5)), watched.at(165)] == [False] * 3
     assert watched.looks == 0, "EC2 is not asked while all is well"
     assert watched.at(225)
 

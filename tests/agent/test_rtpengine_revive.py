@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from agent.checks.probes import ProbeFailed
 from agent.kamailio import rtpengine_revive
+from common import ports
 
 
 def node(address: str, set_id: int, *, disabled: int = 0, active: int = 0) -> str:
     """One of the tables that kamcmd prints for `rtpengine.show all`."""
     return (
-        f"{{\n\turl: udp:{address}:2223\n\tset: {set_id}\n\tindex: 0\n\tweight: 1\n"
+        f"{{\n\turl: udp:{address}:{ports.RTPENGINE_NG}\n\tset: {set_id}\n\tindex: 0\n\tweight: 1\n"
         f"\tdisabled: {disabled}\n\tactive: {active}\n\trecheck_ticks: 60\n}}\n"
     )
 
@@ -35,7 +36,7 @@ class Kamailio:
         return SHOWN if command == ("rtpengine.show", "all") else ""
 
     def ping(self, address: str, port: int, timeout: float) -> str:
-        assert port == 2223
+        assert port == ports.RTPENGINE_NG.number
         assert timeout <= rtpengine_revive.PING_TIMEOUT_S
         assert address in ("10.0.0.1", "10.0.0.2"), "nobody asked for it"
         if address == "10.0.0.2":
@@ -45,7 +46,8 @@ class Kamailio:
 
 def test_only_those_that_answer_are_asked_by_kamailio() -> None:
     kamailio = Kamailio()
-    assert rtpengine_revive.revive(kamailio.rpc, kamailio.ping) == ["udp:10.0.0.1:2223"]
+    url = f"udp:10.0.0.1:{ports.RTPENGINE_NG}"
+    assert rtpengine_revive.revive(kamailio.rpc, kamailio.ping) == [url]
     assert kamailio.commands == [
-        ("rtpengine.show", "all"), ("rtpengine.ping", "udp:10.0.0.1:2223"),
+        ("rtpengine.show", "all"), ("rtpengine.ping", url),
     ]  # fmt: skip

@@ -11,11 +11,13 @@ from agent.kamailio.dialog_state import State
 from agent.kamailio.dialogs import Dialog
 from agent.kamailio.kamcmd import RpcFailed
 from agent.kamailio.stale_dialogs import StaleDialogs
+from common import ports
 
 NODES = (
-    "{\n\thost: 10.0.0.7\n\tport: 5090\n\tresolved_ip: 10.0.0.7\n\tstatus: active\n\tlocal: 1\n}"
+    f"{{\n\thost: 10.0.0.7\n\tport: {ports.DMQ}\n"
+    "\tresolved_ip: 10.0.0.7\n\tstatus: active\n\tlocal: 1\n}"
 )
-DMQ = ("10.0.0.7", 5090)
+DMQ = ("10.0.0.7", ports.DMQ.number)
 
 
 def ended(number: int, *, end_ts: int = 0) -> Dialog:

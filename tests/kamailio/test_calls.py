@@ -10,6 +10,7 @@ import pytest
 
 from agent.files.atomic import write_newer
 from agent.kamailio import tier_addresses
+from common import ports
 from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1, SBC2
 from testbed.sip.agent import Agent, Call, sdp
 from testbed.sip.calls import established
@@ -151,7 +152,7 @@ def test_routing_is_asked_with_source_and_request_uri(
     (asked,) = [r for stub in plane.confds for r in stub.requests]
     assert asked["source_ip"] == CALLER
     assert asked["source_port"] == 5060
-    assert asked["request_uri"] == f"sip:100@{SBC1[0]}:5060"
+    assert asked["request_uri"] == f"sip:100@{SBC1[0]}:{ports.SIP}"
     assert asked["call_id"] == call.call_id
 
 

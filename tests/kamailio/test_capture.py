@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from common import ports
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load
@@ -119,7 +120,7 @@ def test_a_call_is_seen_on_every_leg(
     def legs(what: str) -> set[tuple[str, str]]:
         return {(p.source, p.target) for p in homer.of(call.call_id) if seen(p) == what}
 
-    outside, caller_, callee_ = f"{sbc.address}:5060", f"{CALLER}:5060", f"{CALLEE}:5060"
+    outside, caller_, callee_ = f"{sbc.address}:{ports.SIP}", f"{CALLER}:5060", f"{CALLEE}:5060"
     expected = {
         "INVITE": {(caller_, outside), (outside, callee_)},
         "200 INVITE": {(callee_, outside), (outside, caller_)},
@@ -127,7 +128,7 @@ def test_a_call_is_seen_on_every_leg(
         "200 BYE": {(callee_, outside), (outside, caller_)},
     }
     wait_until(lambda: all(legs(what) >= ends for what, ends in expected.items()), what="messages")
-    routers = {f"{r.address}:5070" for r in plane.tier("rtr")}
+    routers = {f"{r.address}:{ports.SIP_INTERNAL}" for r in plane.tier("rtr")}
     for what in ("INVITE", "BYE"):
         assert {target for _, target in legs(what)} & routers
     nodes = {int(IPv4Address(n.address)) & 0xFFFF: n.name for n in plane.nodes.values()}

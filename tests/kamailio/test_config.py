@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.consul import pki
-from agent.kamailio import certificate, tier_addresses
+from agent.kamailio import tier_addresses
+from common import paths
 from common.topology import Tier
 from rendering.files import File
 from rendering.kamailio_files import kamailio_files
@@ -30,11 +31,11 @@ def from_agent() -> tuple[File, ...]:
     pair = pki.issue_server(pki.new_authority("tests"), ["sbc"], IPv4Address("203.0.113.10"))
     return (
         File(
-            f"/run/c4/kamailio/{tier_addresses.TABLE}",
+            f"{paths.KAMAILIO}/{tier_addresses.TABLE}",
             tier_addresses.table([IPv4Address("203.0.113.10")]),
         ),
-        File(f"/run/c4/kamailio/{certificate.CERTIFICATE}", pair.certificate),
-        File(f"/run/c4/kamailio/{certificate.KEY}", pair.key),
+        File(str(paths.TLS_CERTIFICATE), pair.certificate),
+        File(str(paths.TLS_KEY), pair.key),
     )
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from common import ports
 from testbed.sip.addresses import ATTACKER, CALLEE, CALLEE2, SBC1, SBC2
 from testbed.sip.agent import Agent
 from testbed.sip.calls import established
@@ -150,9 +151,10 @@ def test_internal_ports_are_not_served_to_the_internet_side(
     """Security groups keep them out on AWS; Kamailio does not rely on that alone."""
     victim = plane.ua(CALLEE2)
     destination = f"X-C4-Destination: sip:{CALLEE2}:5060"
-    assert ask(attacker, raw(attacker, "INVITE", destination), to=(SBC1[0], 5070)) == []
+    inside = (SBC1[0], ports.SIP_INTERNAL.number)
+    assert ask(attacker, raw(attacker, "INVITE", destination), to=inside) == []
     kdmq = raw(attacker, "KDMQ", uri=f"sip:notification_peer@{SBC1[0]}")
-    assert ask(attacker, kdmq, to=(SBC1[0], 5090)) == []
+    assert ask(attacker, kdmq, to=(SBC1[0], ports.DMQ.number)) == []
     assert not victim.received
 
 

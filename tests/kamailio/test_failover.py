@@ -33,6 +33,11 @@ def other_router(plane: Cluster, dead: Node) -> Node:
     return next(n for n in plane.nodes.values() if n.name.startswith("rtr") and n is not dead)
 
 
+def _uri(router: Node) -> str:
+    """The router as the dispatcher of an SBC has it."""
+    return f"sip:{router.address}:{ports.SIP_INTERNAL}"
+
+
 def via(message_headers: list[str], node: Node) -> bool:
     return any(node.address in value for value in message_headers)
 
@@ -76,7 +81,7 @@ def test_router_that_came_back_is_preferred_to_the_one_that_failed_last(
     """Both are remembered as failed; the second failure says more than the first."""
     call, _ = established(caller, callee)
     dead = plane.router_of(plane.nodes["sbc1"])
-    alive = f"sip:{other_router(plane, dead).address}:5070"
+    alive = _uri(other_router(plane, dead))
     before = str(int(time.time()) - 2)
     plane.nodes["sbc1"].rpc("htable.seti", "router_failed_at", f"s:{alive}", before)
     dead.kill()
@@ -168,7 +173,7 @@ def test_dialog_ends_on_all_routers_though_their_news_were_lost(
         sbc.rpc(
             "htable.sets",
             "router_failed_at",
-            f"sip:{owner.address}:{ports.SIP_INTERNAL.number}",
+            _uri(owner),
             "1",
         )
 
@@ -279,7 +284,7 @@ def test_slow_callee_is_not_taken_for_a_dead_router(
     result = call.bye()
     assert result.status == 200
     assert result.seconds > 1.4
-    assert f"{router.address}:5070" not in plane.nodes["sbc1"].rpc(
+    assert f"{router.address}:{ports.SIP_INTERNAL}" not in plane.nodes["sbc1"].rpc(
         "htable.dump", "router_failed_at"
     )
 
@@ -666,11 +671,11 @@ def test_routers_that_only_look_dead_get_calls(
     sbc = plane.nodes["sbc1"]
     for number in ("1", "2"):
         for router in plane.tier("rtr"):
-            sbc.rpc("dispatcher.set_state", "dp", number, f"sip:{router.address}:5070")
+            sbc.rpc("dispatcher.set_state", "dp", number, _uri(router))
     try:
         call, _ = established(caller, callee)
         assert call.bye().status == 200
     finally:
         for number in ("1", "2"):
             for router in plane.tier("rtr"):
-                sbc.rpc("dispatcher.set_state", "ap", number, f"sip:{router.address}:5070")
+                sbc.rpc("dispatcher.set_state", "ap", number, _uri(router))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from common import paths
+from common import paths, ports
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from testbed.load import sipp
@@ -29,14 +29,16 @@ def test_calls_go_on_in_a_flood(
 ) -> None:
     sbc, before = plane.nodes["sbc1"], everybody(plane)
     talk = sipp.Talk(1, 1)
-    sipp.call(hosts[:2], (CALLER, CALLEE), f"{SBC}:5060", ["100"], 20, 2, talk)  # caches, known
+    sipp.call(
+        hosts[:2], (CALLER, CALLEE), f"{SBC}:{ports.SIP}", ["100"], 20, 2, talk
+    )  # caches, known
     time.sleep(6)  # transactions of the warm-up
     start, counted = memory(sbc), dropped(sbc)
     packets = list(payloads(sources, max(5000, len(sources))))
     flood = Flood(hosts[2], packets, SECONDS)
     flood.start()
     outcome = sipp.call(
-        hosts[:2], (CALLER, CALLEE), f"{SBC}:5060", ["100"], CALLS_PER_S, SECONDS, talk
+        hosts[:2], (CALLER, CALLEE), f"{SBC}:{ports.SIP}", ["100"], CALLS_PER_S, SECONDS, talk
     )
     flood.join()
     gone = {name: value - counted[name] for name, value in dropped(sbc).items()}

@@ -38,11 +38,13 @@ def calls_beside(plane: Cluster, where: tuple[str, str], flood: TcpFlood | Flood
     """Calls of others go on while it floods, no process ends, no memory is lost."""
     sbc, before = plane.nodes["sbc1"], everybody(plane)
     talk = sipp.Talk(1, 1)
-    sipp.call(where, (CALLER, CALLEE), f"{SBC}:5060", ["100"], 20, 2, talk)  # caches, known
+    sipp.call(where, (CALLER, CALLEE), f"{SBC}:{ports.SIP}", ["100"], 20, 2, talk)  # caches, known
     time.sleep(6)  # transactions of the warm-up
     start, counted = memory(sbc), dropped(sbc)
     flood.start()
-    outcome = sipp.call(where, (CALLER, CALLEE), f"{SBC}:5060", ["100"], CALLS_PER_S, SECONDS, talk)
+    outcome = sipp.call(
+        where, (CALLER, CALLEE), f"{SBC}:{ports.SIP}", ["100"], CALLS_PER_S, SECONDS, talk
+    )
     if isinstance(flood, TcpFlood):
         flood.stop()
         print(f"{flood.connections} connections, {flood.refused} ended, {flood.octets} octets")
@@ -123,7 +125,13 @@ def test_flood_of_a_known_source(
     """A trunk that is broken, or in the hands of somebody else: it had calls before."""
     publish(plane, [CALLER, ATTACKER])
     sipp.call(
-        (hosts[2], hosts[1]), (ATTACKER, CALLEE), f"{SBC}:5060", ["100"], 5, 1, sipp.Talk(1, 1)
+        (hosts[2], hosts[1]),
+        (ATTACKER, CALLEE),
+        f"{SBC}:{ports.SIP}",
+        ["100"],
+        5,
+        1,
+        sipp.Talk(1, 1),
     )
     if transport == "tcp":
         calls_beside(

@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.kamailio.lists import LISTS
+from common import paths, ports
+from common.kamailio import RTPENGINE_SET_MOVED, node_id
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load
@@ -84,23 +87,24 @@ class Catalogue:
     def render(self, tier: Tier, name: str) -> list[str]:
         """Lines of a list, rendered once and accepted by the agent's check."""
         deployment = load("demo")
-        path = f"/etc/c4/lists/{name}.ctmpl"
+        path = f"{paths.LISTS}/{name}.ctmpl"
         files = kamailio_files(deployment, deployment.tenants[0], tier)
         source, target = self.work / "source", self.work / "target"
         source.write_text(next(f.content for f in files if f.path == path))
         subprocess.run(
             [*self.inside, program("consul-template"), "-once", "-log-level=err",
-             "-consul-addr=127.0.0.1:8500", f"-template={source}:{target}"],
+             f"-consul-addr=127.0.0.1:{ports.CONSUL_HTTP}", f"-template={source}:{target}"],
             check=True, timeout=20,
         )  # fmt: skip
         LISTS[name].check(target.read_text())
         return [line for line in target.read_text().splitlines() if line]
 
 
-_PUT = """
+_PUT = f"""
 import sys, urllib.request
 request = urllib.request.Request(
-    "http://127.0.0.1:8500" + sys.argv[1], data=sys.stdin.read().encode(), method="PUT")
+    "http://127.0.0.1:{ports.CONSUL_HTTP}" + sys.argv[1],
+    data=sys.stdin.read().encode(), method="PUT")
 urllib.request.urlopen(request, timeout=5).read()
 """
 
@@ -127,49 +131,53 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
 
 
 def test_dispatcher_list_has_routers_that_are_well_and_stay(catalogue: Catalogue) -> None:
-    catalogue.service("acme-router", "10.40.64.1", 5070, weight="70")
-    catalogue.service("acme-router", "10.40.64.2", 5070, maintenance=True)
-    catalogue.service("acme-router", "10.40.64.3", 5070, status="critical")
-    catalogue.service("globex-router", "10.40.64.9", 5070)
+    catalogue.service("acme-router", "10.40.64.1", ports.SIP_INTERNAL.number, weight="70")
+    catalogue.service("acme-router", "10.40.64.2", ports.SIP_INTERNAL.number, maintenance=True)
+    catalogue.service("acme-router", "10.40.64.3", ports.SIP_INTERNAL.number, status="critical")
+    catalogue.service("globex-router", "10.40.64.9", ports.SIP_INTERNAL.number)
     assert catalogue.render(Tier.SBC, "dispatcher.list") == [
-        "1 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
-        "2 sip:10.40.64.1:5070 0 0 weight=70;rweight=70;duid=10.40.64.1",
-        "3 sip:10.40.64.1:5070 32 0 weight=70;rweight=70;duid=10.40.64.1",
+        f"1 sip:10.40.64.1:{ports.SIP_INTERNAL} 0 0 weight=70;rweight=70;duid=10.40.64.1",
+        f"2 sip:10.40.64.1:{ports.SIP_INTERNAL} 0 0 weight=70;rweight=70;duid=10.40.64.1",
+        f"3 sip:10.40.64.1:{ports.SIP_INTERNAL} 32 0 weight=70;rweight=70;duid=10.40.64.1",
     ]
     _, row = catalogue.render(Tier.SBC, "draining-routers")
     assert row.endswith(":10.40.64.2:0:0:1:0")
 
 
 def test_rtpengine_list_has_a_common_set_and_one_set_each(catalogue: Catalogue) -> None:
-    catalogue.service("acme-rtp", "10.40.16.5", 2223)
-    catalogue.service("acme-rtp", "10.40.21.7", 2223, maintenance=True)
+    catalogue.service("acme-rtp", "10.40.16.5", ports.RTPENGINE_NG.number)
+    catalogue.service("acme-rtp", "10.40.21.7", ports.RTPENGINE_NG.number, maintenance=True)
     _, *rows = catalogue.render(Tier.ROUTER, "rtpengine")
     assert [row.split(":", 1)[1] for row in rows] == [
-        r"0:udp\:10.40.16.5\:2223:1:0:0",
-        r"65536:udp\:10.40.16.5\:2223:1:0:0",
-        r"4101:udp\:10.40.16.5\:2223:1:0:0",  # 16 * 256 + 5
-        r"5383:udp\:10.40.21.7\:2223:1:0:0",
+        rf"0:udp\:10.40.16.5\:{ports.RTPENGINE_NG}:1:0:0",
+        rf"{RTPENGINE_SET_MOVED}:udp\:10.40.16.5\:{ports.RTPENGINE_NG}:1:0:0",
+        rf"{node_id(IPv4Address('10.40.16.5'))}:udp\:10.40.16.5\:{ports.RTPENGINE_NG}:1:0:0",
+        rf"{node_id(IPv4Address('10.40.21.7'))}:udp\:10.40.21.7\:{ports.RTPENGINE_NG}:1:0:0",
     ]
     assert len({row.split(":")[0] for row in rows}) == len(rows)
 
 
 def test_router_confd_list_is_counted(catalogue: Catalogue) -> None:
-    catalogue.service("acme-router-confd", "10.40.64.7", 9600)
-    catalogue.service("acme-router-confd", "10.40.64.8", 9600)
-    catalogue.service("acme-router-confd", "10.40.64.9", 9600, status="critical")
+    port = ports.ROUTER_CONFD_INTERNAL.number
+    catalogue.service("acme-router-confd", "10.40.64.7", port)
+    catalogue.service("acme-router-confd", "10.40.64.8", port)
+    catalogue.service("acme-router-confd", "10.40.64.9", port, status="critical")
     _, count, *rows = catalogue.render(Tier.ROUTER, "router-confd")
     assert count == "0:n:0:0:2:0"
     assert rows == [
-        r"1:0:0:0:http\://10.40.64.7\:9600:0",
-        r"2:1:0:0:http\://10.40.64.8\:9600:0",
+        rf"1:0:0:0:http\://10.40.64.7\:{port}:0",
+        rf"2:1:0:0:http\://10.40.64.8\:{port}:0",
     ]
 
 
 def test_dmq_list_has_every_living_node_of_the_tier(catalogue: Catalogue) -> None:
-    catalogue.service("acme-sbc", "10.40.0.4", 5070)
-    catalogue.service("acme-sbc", "10.40.5.4", 5070, maintenance=True)
-    catalogue.service("acme-sbc", "10.40.10.4", 5070, status="critical")
-    assert catalogue.render(Tier.SBC, "dmq") == ["sip:10.40.0.4:5090", "sip:10.40.5.4:5090"]
+    catalogue.service("acme-sbc", "10.40.0.4", ports.SIP_INTERNAL.number)
+    catalogue.service("acme-sbc", "10.40.5.4", ports.SIP_INTERNAL.number, maintenance=True)
+    catalogue.service("acme-sbc", "10.40.10.4", ports.SIP_INTERNAL.number, status="critical")
+    assert catalogue.render(Tier.SBC, "dmq") == [
+        f"sip:10.40.0.4:{ports.DMQ}",
+        f"sip:10.40.5.4:{ports.DMQ}",
+    ]
 
 
 def test_sources_list_is_what_a_router_published(catalogue: Catalogue) -> None:

@@ -190,7 +190,7 @@ def test_login_is_of_the_call_and_not_of_its_call_id(
     """Somebody else's call with the same Call-ID gets no digest, and does not change the CSeq."""
     call, _ = established(caller, callee)
     answered(plane, answer(f"sip:{CALLEE2}:5060", uri=f"sip:100@{CALLEE2}:5060"))
-    somebody, far = plane.ua(CALLER, 5061), plane.ua(CALLEE2)
+    somebody, far = plane.ua(CALLER, 5062), plane.ua(CALLEE2)
     twin = somebody.call(SBC1)
     twin.call_id = call.call_id
     somebody.calls[call.call_id] = twin

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from common import ports
 from testbed.sip.addresses import ATTACKER, CALLEE, CALLER, SBC1
 from testbed.sip.agent import Agent, sdp
 from testbed.sip.calls import call_works
@@ -118,7 +119,7 @@ def test_escaped_line_ends_stay_escaped(plane: Cluster, attacker: Agent, user: s
     assert user in question["from_uri"]
     for message in callee.seen("INVITE"):
         assert not [n for n, _ in message.headers if n.startswith("x-c4")]
-        assert message.contact == f"sip:{user}@{SBC1[0]}:5060"
+        assert message.contact == f"sip:{user}@{SBC1[0]}:{ports.SIP}"
     assert call.bye().status == 200
     end = time.monotonic() + 3
     while not (records := [r for stub in plane.confds for r in stub.cdrs]):
@@ -182,7 +183,7 @@ def test_stream_that_lies_about_its_length(plane: Cluster, attacker: Agent, head
     sock = socket_in(plane.namespace_of(ATTACKER), socket.SOCK_STREAM, (ATTACKER, 0))
     sock.settimeout(1)
     sock.connect(SBC1)
-    agent = plane.ua(ATTACKER, 5070)
+    agent = plane.ua(ATTACKER, 5062)
     data = request(agent, "OPTIONS").replace(b"Content-Length: 0\r\n", head.encode())
     inner = request(agent, "INVITE", "X-C4-Destination: sip:x@y")
     with sock:

@@ -125,7 +125,7 @@ def test_calls_that_a_slow_sbc_accepts_are_carried_and_the_rest_told_at_once(
     assert set(seen) == {4}
     assert alive(sbc1) == 4
     # It is over as soon as the calls are.
-    caller, callee = plane.ua(CALLER, 5070), plane.ua(CALLEE)
+    caller, callee = plane.ua(CALLER, 5062), plane.ua(CALLEE)
     wait_until(lambda: caller.call(SBC1).invite().status == 200, 5, "calls again")
     assert callee.seen("INVITE")
 

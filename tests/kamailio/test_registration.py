@@ -9,6 +9,8 @@ import time
 import pytest
 
 from agent.kamailio.registrations import parse
+from common import ports
+from common.kamailio import UACREG_HEAD, UACREG_TABLE
 from testbed.sip.addresses import CALLEE, ROUTERS, SBC1, SBCS
 from testbed.sip.agent import Agent
 from testbed.sip.netns import run, socket_in
@@ -16,7 +18,6 @@ from testbed.sip.node import Node
 from testbed.sip.plane import Cluster, wait_until
 from testbed.sip.registrar import Registrar, TcpRegistrar
 from testbed.sip.registration import (
-    HEAD,
     INTERVAL_S,
     PUBLIC,
     REGISTRAR,
@@ -54,7 +55,7 @@ def test_trunk_registers_by_digest_at_the_public_address_of_an_sbc(
     tell(plane, trunk(7))
     registered(registrar)
     (binding,) = registrar.living
-    assert binding.contact in {f"sip:7@{public}:5060" for public in PUBLIC}
+    assert binding.contact in {f"sip:7@{public}:{ports.SIP}" for public in PUBLIC}
     assert binding.source in binding.contact
     assert registrar.refused == 0
     assert len(registrar.registers) == 2  # 401, then 200
@@ -82,7 +83,7 @@ def test_trunk_registers_over_tcp(plane: Cluster, agents: Agents) -> None:
     tell(plane, trunk(7, port=5080, parameters=";transport=tcp"))
     registered(registrar)
     assert registrar.living[0].contact in {
-        f"sip:7@{public}:5060;transport=tcp" for public in PUBLIC
+        f"sip:7@{public}:{ports.SIP};transport=tcp" for public in PUBLIC
     }
     assert len(registrar.registers) == 2
 
@@ -133,7 +134,8 @@ def test_registration_moves_to_another_sbc(
     plane.nodes[dead].kill()
     del agents.sbcs[dead]
     (other,) = [public for _, public in agents.sbcs.values()]
-    wait_until(lambda: f"sip:7@{other}:5060" in registrar.bindings, 10, "binding at the other SBC")
+    contact = f"sip:7@{other}:{ports.SIP}"
+    wait_until(lambda: contact in registrar.bindings, 10, "binding at the other SBC")
     agents.sbcs = dict(SBCS)
 
 
@@ -226,7 +228,7 @@ def test_nobody_else_registers_through_an_sbc(plane: Cluster, registrar: Registr
         "Call-ID: untrusted", "CSeq: 1 REGISTER", "Max-Forwards: 70",
         f"Contact: <sip:7@198.51.100.66;registrar={REGISTRAR}:5060>", "Content-Length: 0", "", "",
     ])  # fmt: skip
-    for port in (5060, 5070):
+    for port in (ports.SIP.number, ports.SIP_INTERNAL.number):
         untrusted.send(text, (SBC1[0], port))
     time.sleep(0.5)
     assert not registrar.registers
@@ -237,5 +239,6 @@ def test_initial_table_is_that_of_router_confd() -> None:
     from common.topology import Tier
     from rendering.kamailio_files import INITIAL
 
-    assert INITIAL[Tier.ROUTER]["uacreg"] == HEAD + "\n"
-    assert parse(HEAD + "\n" + trunk(7) + "\n").text() == f"{HEAD}\n1{trunk(7)[1:]}\n"
+    assert INITIAL[Tier.ROUTER][UACREG_TABLE] == UACREG_HEAD + "\n"
+    text = f"{UACREG_HEAD}\n{trunk(7)}\n"
+    assert parse(text).text() == f"{UACREG_HEAD}\n1{trunk(7)[1:]}\n"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from common import ports
 from testbed.sip.addresses import ATTACKER, CALLEE, CALLEE2, SBC1, SBC2, VICTIM
 from testbed.sip.agent import Agent, Message, sdp
 from testbed.sip.calls import established
@@ -110,7 +111,7 @@ def test_callee_cannot_send_its_reply_elsewhere(
 
 # --- forged Route and Request-URI ------------------------------------------------------------
 
-OWN = (f"<sip:{SBC1[0]}:5060;r2=on;lr>",) * 2
+OWN = (f"<sip:{SBC1[0]}:{ports.SIP};r2=on;lr>",) * 2
 TO_VICTIM = f"<sip:{VICTIM}:5060;lr>"
 
 
@@ -131,9 +132,9 @@ def test_requests_within_a_dialog_stay_in_it(
     elif way == "uri":
         call.target = f"sip:x@{VICTIM}:5060"
     elif way == "maddr":
-        call.target = f"sip:x@{SBC1[0]}:5060;maddr={VICTIM}"
+        call.target = f"sip:x@{SBC1[0]}:{ports.SIP};maddr={VICTIM}"
     else:
-        call.target, call.routes = f"sip:{SBC1[0]}:5060", [*OWN, f"<sip:x@{VICTIM}:5060>"]
+        call.target, call.routes = f"sip:{SBC1[0]}:{ports.SIP}", [*OWN, f"<sip:x@{VICTIM}:5060>"]
     if method == "ACK":
         call.ack()
         time.sleep(0.2)
@@ -186,7 +187,8 @@ def test_cancel_reaches_nobody_but_the_callee(
 def test_nothing_is_sent_to_an_address_inside(plane: Cluster, caller: Agent, callee: Agent) -> None:
     """A party names one of our nodes as its proxy: it gets nothing there."""
     original = callee.send
-    forged = f"\r\nRecord-Route: <sip:{plane.nodes['rtr1'].address}:5070;lr>\r\nRecord-Route"
+    router = f"{plane.nodes['rtr1'].address}:{ports.SIP_INTERNAL}"
+    forged = f"\r\nRecord-Route: <sip:{router};lr>\r\nRecord-Route"
 
     def send_with_route(text: str, to: tuple[str, int]) -> None:
         original(text.replace("\r\nRecord-Route", forged, 1), to)
@@ -268,7 +270,8 @@ def test_untrusted_source_does_not_cancel_or_answer_a_ringing_call(
         send(attacker, cancel, sbc)
         for status in ("200 OK", "486 Busy Here"):
             send(attacker, (
-                f"SIP/2.0 {status}\r\nVia: SIP/2.0/UDP {SBC1[0]}:5060;branch=z9hG4bKcafe.1.0\r\n"
+                f"SIP/2.0 {status}\r\n"
+                f"Via: SIP/2.0/UDP {SBC1[0]}:{ports.SIP};branch=z9hG4bKcafe.1.0\r\n"
                 f"From: <sip:a@b>;tag=guess\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: {call.call_id}\r\n"
                 f"CSeq: {call.cseq} INVITE\r\nContent-Length: 0\r\n\r\n"
             ).encode(), sbc)  # fmt: skip

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from agent.consul import pki
-from agent.kamailio.certificate import CERTIFICATE, RELOAD
+from agent.kamailio.certificate import RELOAD
 from agent.kamailio.kamcmd import RpcFailed
-from common import ports
+from common import paths, ports
 from rendering.files import File
 from settings import load
 from testbed.sip.addresses import CALLEE, CALLEE2, CALLER
@@ -340,7 +340,7 @@ def test_new_certificate_without_restart(plane: Cluster) -> None:
 def test_bad_certificate_is_not_taken(plane: Cluster) -> None:
     node = plane.nodes["sbc1"]
     before, _ = certificates(plane)
-    node.install([File(f"/run/c4/kamailio/{CERTIFICATE}", "damaged")])
+    node.install([File(str(paths.TLS_CERTIFICATE), "damaged")])
     with pytest.raises(RpcFailed):
         node.rpc(RELOAD)
     assert certificates(plane)[0] == before

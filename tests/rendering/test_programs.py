@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from common import paths
 from rendering import user_data
 from rendering.user_data import UserData
 from settings import Deployment
@@ -56,7 +57,7 @@ def test_cloud_init_fills_in_the_facts(root: ImageRoot, rendered: UserData) -> N
     )
     done = root.run("cloud-init", "devel", "render", "-i", "/instance-data.json", "/part")
     for file in rendered.files:
-        if file.path == "/etc/consul.d/node.json":
+        if file.path == f"{paths.CONSUL_CONFIG}/node.json":
             expected = as_booted([file])[file.path].splitlines()
             assert all(line.strip() in done.stdout for line in expected)
 
@@ -66,48 +67,48 @@ def test_cloud_init_and_systemd_find_a_mistake(deployment: Deployment) -> None:
         root.write({"/part": "#cloud-config\nwrite_files:\n- pth: /etc/x\n"})
         assert root.run("cloud-init", "schema", "--config-file", "/part").returncode != 0
         files = as_booted(user_data.for_consul_server(deployment).files)
-        name = "/etc/systemd/system/consul.service"
+        name = f"{paths.UNITS}/consul.service"
         root.write(files | {name: files[name].replace("ExecStart=", "ExecStrat=")})
-        done = root.run("systemd-analyze", "verify", "--man=no", "/etc/systemd/system/c4.target")
+        done = root.run("systemd-analyze", "verify", "--man=no", f"{paths.UNITS}/c4.target")
         assert "ExecStrat" in done.stderr
 
 
 def test_consul_finds_its_configuration_valid(root: ImageRoot) -> None:
-    done = root.run("consul", "validate", "/etc/consul.d")
+    done = root.run("consul", "validate", str(paths.CONSUL_CONFIG))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_consul_finds_the_service_definition_valid(root: ImageRoot) -> None:
-    if not (root.upper / "etc/c4/service.json").exists():
+    if not root.at(paths.SERVICE).exists():
         pytest.skip("Consul servers register no service")
-    root.run("cp", "/etc/c4/service.json", "/etc/consul.d/service.json")
-    done = root.run("consul", "validate", "/etc/consul.d")
+    root.run("cp", str(paths.SERVICE), str(paths.CONSUL_CONFIG))
+    done = root.run("consul", "validate", str(paths.CONSUL_CONFIG))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_consul_template_parses_every_list(root: ImageRoot) -> None:
-    if not (root.upper / "etc/c4/consul-template.hcl").exists():
+    if not root.at(paths.CONSUL_TEMPLATE).exists():
         pytest.skip("no lists on this role")
     # A development agent without services: every list renders, if only to nothing.
-    script = """
+    script = f"""
         ip link set lo up
         consul agent -dev -log-level=error >/dev/null & agent=$!
         until consul members >/dev/null 2>&1; do sleep 0.1; done
-        consul-template -config=/etc/c4/consul-template.hcl -once -dry
+        consul-template -config={paths.CONSUL_TEMPLATE} -once -dry
         status=$?
         kill $agent; wait $agent
         exit $status
     """
     done = root.run("sh", "-c", script)
     assert done.returncode == 0, done.stdout + done.stderr
-    config = json.loads((root.upper / "etc/c4/agent.json").read_text())
+    config = json.loads(root.at(paths.CONFIG).read_text())
     for name in config["lists"]:
-        assert f"> /run/c4/rendered/{name}" in done.stdout
+        assert f"> {paths.RENDERED}/{name}" in done.stdout
 
 
 def test_systemd_finds_every_unit_valid(root: ImageRoot) -> None:
     root.write({"/etc/machine-id": "0" * 31 + "1\n"})
-    done = root.run("systemd-analyze", "verify", "--man=no", "/etc/systemd/system/c4.target")
+    done = root.run("systemd-analyze", "verify", "--man=no", f"{paths.UNITS}/c4.target")
     assert done.returncode == 0, done.stderr
-    ours = [line for line in done.stderr.splitlines() if "/etc/systemd/system/" in line]
+    ours = [line for line in done.stderr.splitlines() if f"{paths.UNITS}/" in line]
     assert not ours, done.stderr

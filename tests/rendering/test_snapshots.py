@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from common import paths
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from rendering.user_data import UserData
@@ -37,5 +39,5 @@ def test_every_option_of_kamailio_is_as_recorded(
     files = kamailio_files(deployment, changed, tier)
     matches_snapshot(
         f"{tier}-options",
-        {f.path: f.content for f in files if f.path.startswith("/etc/kamailio/")},
+        {f.path: f.content for f in files if Path(f.path).parent == paths.KAMAILIO_CONFIG},
     )

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from agent.consul import pki
+from common import paths
 from common.topology import Tier
 from rendering import instance_files, mime, user_data
 from rendering.files import File
@@ -141,18 +142,18 @@ def test_too_much_user_data_is_refused_with_its_size(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noise = "".join(f"{i * 7919 % 104729:x}" for i in range(20_000))
-    extra = (File("/etc/c4/noise", noise),)
+    extra = (File("/etc/noise", noise),)
     monkeypatch.setattr(instance_files, "tier_files", lambda *_: extra)
-    with pytest.raises(UserDataTooLarge, match=r"rtp has \d+ bytes .* 16384; .*/etc/c4/noise"):
+    with pytest.raises(UserDataTooLarge, match=r"rtp has \d+ bytes .* 16384; .*/etc/noise"):
         user_data.for_tier(deployment, deployment.tenants[0], Tier.RTP)
 
 
 def test_a_terraform_interpolation_is_refused_with_its_file(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra = (File("/etc/c4/bad", "password = ${var.password}\n"),)
+    extra = (File("/etc/bad", "password = ${var.password}\n"),)
     monkeypatch.setattr(instance_files, "tier_files", lambda *_: extra)
-    with pytest.raises(TerraformInterpolation, match="/etc/c4/bad"):
+    with pytest.raises(TerraformInterpolation, match="/etc/bad"):
         user_data.for_tier(deployment, deployment.tenants[0], Tier.RTP)
 
 
@@ -177,6 +178,6 @@ def test_the_agent_on_the_instance_understands_its_configuration(
     from agent import config
 
     path = tmp_path / "agent.json"
-    path.write_text(next(f.content for f in rendered.files if f.path == "/etc/c4/agent.json"))
+    path.write_text(next(f.content for f in rendered.files if f.path == str(paths.CONFIG)))
     loaded = config.load(path)
     assert json.loads(path.read_text())["group"] == loaded.group

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from common import paths
 from common.names import TAG_CONSUL
 from common.topology import CONSUL_SERVER, Tier
 from testbed.synthesized import Json, Synthesized, unpack
 
-AGENT = "/etc/c4/agent.json"
+AGENT = str(paths.CONFIG)
 ROLES = {CONSUL_SERVER: "consul/"} | {tier: f"acme/{tier}_" for tier in Tier}
 
 

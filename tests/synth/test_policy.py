@@ -70,7 +70,7 @@ def test_database_accepts_router_confd_only(synthesized: Synthesized) -> None:
         }
         (rule,) = rules.values()
         assert "router-confd_firewall" in rule["referenced_security_group_id"]
-        assert rule["from_port"] == rule["to_port"] == 5432
+        assert rule["from_port"] == rule["to_port"] == ports.POSTGRES.number
 
 
 def test_internal_tiers_accept_nothing_by_address(synthesized: Synthesized) -> None:

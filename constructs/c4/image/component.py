@@ -9,6 +9,8 @@ import yaml
 from cdktf_cdktf_provider_aws.imagebuilder_component import ImagebuilderComponent
 from constructs import Construct
 
+from common import paths
+
 PAYLOAD_URI = "PayloadUri"
 WORK = "/var/tmp/c4-image"
 BUILD = (
@@ -28,7 +30,7 @@ VALIDATE = (
     "consul version",
     "consul-template -version",
     "c4-agent --help",
-    "test -s /etc/c4/rds-ca.pem",
+    f"test -s {paths.RDS_CA}",
     "if systemctl is-enabled kamailio.service; then exit 1; fi",
 )
 
