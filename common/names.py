@@ -34,7 +34,7 @@ def node_prefix(owner: str, tier: Tier | None = None) -> str:
     return f"{owner}--" if tier is None else f"{owner}--{tier}--"
 
 
-def sources_key(tenant: str) -> str:
+def provisioned_sources_key(tenant: str) -> str:
     """Key in Consul under which a router's agent tells the SBCs who may call: `c4/acme/sources`."""
     return f"{key_prefix(tenant)}sources"
 

@@ -175,7 +175,7 @@ class ConsulNames:
             router_service=names.service_name(tenant, Tier.ROUTER),
             rtp_service=names.service_name(tenant, Tier.RTP),
             router_confd_service=names.service_name(tenant, Tier.ROUTER_CONFD),
-            sources_key=names.sources_key(tenant),
+            sources_key=names.provisioned_sources_key(tenant),
         )
 
 

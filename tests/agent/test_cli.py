@@ -27,7 +27,7 @@ def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (
             ["apply", "nothing"],
-            "list 'nothing' is unknown; there are draining-routers, dispatcher.list",
+            "list 'nothing' is unknown; the lists are draining-routers, dispatcher.list",
         ),
         (["boot"], "/etc/c4/agent.json: cannot be read"),
         (["run"], "/etc/c4/agent.json: cannot be read"),
