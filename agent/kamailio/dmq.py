@@ -24,7 +24,7 @@ _REMOVE = 3  # DLG_DMQ_RM of Kamailio's dialog module
 _NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?status: (\w+).*?local: (\d)", re.DOTALL)
 
 
-class Node(NamedTuple):
+class DmqNode(NamedTuple):
     """A member of the bus, as Kamailio lists it."""
 
     host: str
@@ -37,16 +37,16 @@ class Node(NamedTuple):
         return f"sip:{self.host}:{self.port}"
 
 
-def nodes(rpc: Callable[..., str]) -> list[Node]:
+def nodes(rpc: Callable[..., str]) -> list[DmqNode]:
     """The members that Kamailio knows, including itself. Raises `RpcFailed`."""
     reply = rpc("dmq.list_nodes")
     return [
-        Node(host, int(port), status == "active", local == "1")
+        DmqNode(host, int(port), status == "active", local == "1")
         for host, port, status, local in _NODE.findall(reply)
     ]
 
 
-def own_node(known: Iterable[Node]) -> Node:
+def own_node(known: Iterable[DmqNode]) -> DmqNode:
     """Kamailio's own entry among the nodes that it knows. Raises `RpcFailed`."""
     own = next((node for node in known if node.local), None)
     if own is None:
@@ -75,7 +75,7 @@ def _uptime_s(rpc: Callable[..., str]) -> int:
     return int(match[1]) if match else 0
 
 
-def _introduce(own: Node, peers: Iterable[str]) -> None:
+def _introduce(own: DmqNode, peers: Iterable[str]) -> None:
     """Announce this node to its peers, before it asks them for their state.
 
     Only a node that has just started does so, because an announcement makes a peer ask for state
