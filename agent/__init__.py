@@ -1,5 +1,6 @@
-"""What runs on an instance beside the services: facts, Elastic IP, secrets, health, drain.
+"""The program that runs beside the services of an instance: facts, secrets, health, drain.
 
-It never reads a deployment's settings: everything it needs is in `/etc/c4/agent.json`
-(`agent.config`, written at synth) and `/etc/c4/instance.json` (`agent.facts`, cloud-init).
+It never reads a deployment's settings. Everything that it needs is in `/etc/c4/agent.json`
+(`agent.config`, written at synth) and in `/etc/c4/instance.json` (`agent.facts`, written by
+cloud-init).
 """

@@ -1,7 +1,7 @@
 """Commands of `c4-agent`.
 
-Each imports only what it needs, and the parser is the standard library's: consul-template
-runs `apply` on every change of a list, and it shall take milliseconds.
+Each command imports only what it needs, and the parser is the standard library's: consul-template
+runs `apply` on every change of a list, and that has to take milliseconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FAILED, MISUSED = 1, 2
 
 
 def boot(_: argparse.Namespace) -> int:
-    """facts, Elastic IP and secrets; waits until AWS gives them"""
+    """get facts, Elastic IP and secrets; waits until AWS provides them"""
     from agent import config
     from agent.boot import boot as run
 
@@ -34,7 +34,7 @@ def boot(_: argparse.Namespace) -> int:
 
 
 def run(_: argparse.Namespace) -> int:
-    """health checks, life cycle and metrics, until the machine stops"""
+    """run health checks, lifecycle and metrics, until the machine stops"""
     _daemon().run()
     return 0
 
@@ -46,12 +46,12 @@ def drain(_: argparse.Namespace) -> int:
 
 
 def apply(arguments: argparse.Namespace) -> int:
-    """check a rendered list and hand it to Kamailio"""
-    from agent.kamailio import service_lists as lists
+    """check a rendered list and hand it over to Kamailio"""
+    from agent.kamailio.service_lists import ListRefused, NotYet, RpcFailed, ServiceLists
 
     try:
-        lists.apply(arguments.list)
-    except (lists.ListRefused, lists.NotYet, lists.RpcFailed) as error:
+        ServiceLists().apply(arguments.list)
+    except (ListRefused, NotYet, RpcFailed) as error:
         log.warning("list not applied", list=arguments.list, error=error)
         return 0 if arguments.retry_later else FAILED
     return 0
@@ -65,7 +65,7 @@ def maintenance(arguments: argparse.Namespace) -> int:
     if arguments.state == "on":
         paths.MAINTENANCE.touch()
         consul.maintenance(True, "c4: stopped by an operator")
-        time.sleep(SETTLE_S)  # others reload their lists before the service goes
+        time.sleep(SETTLE_S)  # the others reload their lists before the service stops
     else:
         paths.MAINTENANCE.unlink(missing_ok=True)
         consul.maintenance(False, "")
@@ -76,7 +76,7 @@ def _consul(config: Config) -> LocalConsul:
     from agent.consul import leader
     from agent.consul.local import LocalConsul
 
-    # On a tenant's instance the Consul agent itself has the tier's token for local callers.
+    # On a tenant's instance the Consul agent itself has the tier's token, for local callers.
     token = None if config.service else leader.tokens()["management"]
     return LocalConsul(config.ports.consul_http, config.service, token)
 
@@ -103,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--retry-later",
                 action="store_true",
-                help="succeed all the same: the daemon repeats what Kamailio does not take now",
+                help="exit with 0 on failure: the daemon repeats what Kamailio does not accept now",
             )
         if command is maintenance:
             sub.add_argument("state", choices=("on", "off"))
@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; an error is one line and exit status 2."""
+    """Run one command. An error prints one line, and the exit status is 2."""
     arguments = parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))

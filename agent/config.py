@@ -1,4 +1,4 @@
-"""The agent's configuration: written at synth from settings and facts, read on the instance."""
+"""The agent's configuration: written at synth from the settings, read on the instance."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ports(Model):
 
 
 class Secrets(Model):
-    """Names in Secrets Manager; None where the instance has no business with the secret."""
+    """Names in Secrets Manager; None where the instance does not use the secret."""
 
     consul_agent: str
     consul_server: str | None = None

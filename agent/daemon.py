@@ -1,4 +1,4 @@
-"""The agent's daemon: it answers health checks, runs its role's tasks, and drains at the end."""
+"""The agent's daemon: answers health checks, runs the tasks of its role, and drains at the end."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from agent.kamailio import dialogs
 from agent.roles import tasks
 
 TICK_S = 2.0
-WATCH_S = 1.0  # a router must have left every list 5 s after the group's wish
+WATCH_S = 1.0  # a router must have left every list 5 s after the group has ended it
 LIFECYCLE = "autoscaling/target-lifecycle-state"
 SPOT = "spot/instance-action"
 PURCHASE = "instance-life-cycle"
 
 
 class Daemon:
-    """Everything that is done while the instance lives, in threads that mostly sleep."""
+    """Everything that runs during the instance's life, in threads that mostly sleep."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._spot: bool | None = None
 
     def run(self) -> None:
-        """Serve until the group wants the instance to stop; serve on while it drains."""
+        """Serve until the group ends the instance, and go on serving during the drain."""
         config = self._instance.config
         health.HealthServer(
             config.ports.agent, health.probes_of(config, self._instance.facts)
         ).start()
-        # A task may wait for AWS; the group's wish is seen in time all the same.
+        # A task may wait for AWS, which must not delay the watch below.
         threading.Thread(target=self._tick, name="tasks", daemon=True).start()
         while not self._stopping():
             time.sleep(WATCH_S)
-        self.drain()  # should it break off, systemd starts us again, and we go on
-        threading.Event().wait()  # the machine is switched off any moment
+        self.drain()  # if it breaks off, systemd starts the agent again, and the drain goes on
+        threading.Event().wait()  # the machine is switched off at any moment
 
     def drain(self) -> None:
         """Drain the instance and complete the terminating hook."""
@@ -51,16 +51,16 @@ class Daemon:
             hooks=instance.hooks(),
             hook=config.hook_terminating,
             limit_s=config.drain_s,
-            active_calls=lambda: dialogs.bound(config, instance.facts),
-            unsent_records=lambda: dialogs.unsent(config),
-            vacate=self._vacate,
+            active_calls=lambda: dialogs.calls_to_wait_for(config, instance.facts),
+            unconfirmed_records=lambda: dialogs.unconfirmed_records(config),
+            unmark_held=self._unmark_address,
         ).run()
 
-    def _vacate(self) -> None:
+    def _unmark_address(self) -> None:
         config = self._instance.config
         if config.public_address:
             ec2 = clients.client("ec2", config.region)
-            eip.vacate(ec2, config.tags, self._instance.facts.instance_id)
+            eip.unmark_held(ec2, config.tags, self._instance.facts.instance_id)
 
     def _tick(self) -> None:
         own = tasks(self._instance)
@@ -71,7 +71,7 @@ class Daemon:
             time.sleep(TICK_S)
 
     def _stopping(self) -> bool:
-        """True when the group, or the end of a spot instance, wants this instance gone."""
+        """True when the group ends this instance, or when EC2 takes back a spot instance."""
         imds = self._instance.imds
         try:
             if imds.get(LIFECYCLE) == "Terminated":

@@ -1,4 +1,4 @@
-"""Drain: no new calls, wait for those that are and for their records, then leave the group."""
+"""Drain an instance: refuse new calls, wait for present calls and their records, then leave."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from common import paths
 
 SETTLE_S = 3.0  # lists reload, requests in progress end
 POLL_S = 2.0
-UNKNOWN_LIMIT_S = 60.0  # wait for a service that does not tell its calls
-RECORDS_LIMIT_S = 300.0  # wait for router-confd; it may never take some record
+UNKNOWN_LIMIT_S = 60.0  # wait for a service that does not report the number of its calls
+RECORDS_LIMIT_S = 300.0  # wait for router-confd, which may never accept some record
 HEARTBEAT_S = 30.0  # well below the time limit of the hook
 REASON = "c4: draining"
 
@@ -39,33 +39,35 @@ class Hooks(Protocol):
 
 @dataclass
 class Drain:
-    """One drain. `run` may be repeated after a restart of the agent: it goes on, not anew."""
+    """One drain. After a restart of the agent, `run` continues the drain that it had begun."""
 
     consul: Consul
     hooks: Hooks
     hook: str
     limit_s: float
     active_calls: Callable[[], int | None]
-    unsent_records: Callable[[], int | None]
-    vacate: Callable[[], None]  # once no call is left that a successor should take over
+    unconfirmed_records: Callable[[], int | None]
+    unmark_held: Callable[[], None]  # called when no call remains for a successor to take over
     state: Path = paths.DRAIN
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 
     def run(self) -> None:
-        """Drain, then complete the hook. What fails is logged and does not keep the machine."""
+        """Drain, then complete the hook. A failed step is logged and does not stop the drain."""
         started = self._started()
-        log.info("drain", limit_s=self.limit_s, since_s=round(self.clock() - started))
+        log.info("drain started", limit_s=self.limit_s, since_s=round(self.clock() - started))
         self._attempt("maintenance", lambda: self.consul.maintenance(True, REASON))
         self.sleep(SETTLE_S)
-        left = self._wait("active calls", self.active_calls, started + self.limit_s)
-        # Also after the limit: a call that lasted on may have been the last of many.
-        if left is not None:
-            self._wait("unsent records", self.unsent_records, self.clock() + RECORDS_LIMIT_S)
+        remaining = self._wait("active calls", self.active_calls, started + self.limit_s)
+        # Also when the limit has passed: many calls may have ended before the remaining ones.
+        if remaining is not None:
+            self._wait(
+                "unconfirmed records", self.unconfirmed_records, self.clock() + RECORDS_LIMIT_S
+            )
         self._attempt("deregistration", self.consul.deregister)
         self._attempt("leave", self.consul.leave)
-        if left == 0:
-            self._attempt("address", self.vacate)
+        if remaining == 0:
+            self._attempt("address", self.unmark_held)
         self._attempt("completion", lambda: self.hooks.complete(self.hook))
 
     def _started(self) -> float:
@@ -77,34 +79,34 @@ class Drain:
             return now
 
     def _wait(self, what: str, count: Callable[[], int | None], end: float) -> int | None:
-        """What is left: 0, or more at the end; None when nobody could say for too long."""
+        """The number that remains: 0, or more at `end`; None if it was unknown for too long."""
         beat = self.clock() + HEARTBEAT_S
         known = self.clock()
         while True:
-            left = self._left(what, count)
+            remaining = self._count(what, count)
             now = self.clock()
-            if left is not None:
+            if remaining is not None:
                 known = now
-            if left == 0:
+            if remaining == 0:
                 log.info("drained", of=what)
                 return 0
             if now >= end or now - known >= UNKNOWN_LIMIT_S:
-                log.warning("drain gives up", of=what, left=left)
-                return left
+                log.warning("drain gives up", of=what, remaining=remaining)
+                return remaining
             if now >= beat:
                 self._attempt("heartbeat", lambda: self.hooks.heartbeat(self.hook))
                 beat = now + HEARTBEAT_S
             self.sleep(POLL_S)
 
     @staticmethod
-    def _left(what: str, count: Callable[[], int | None]) -> int | None:
-        """None when nobody knows: the service may be restarting, or dead."""
+    def _count(what: str, count: Callable[[], int | None]) -> int | None:
+        """None when the number is unknown: the service may be restarting, or dead."""
         try:
-            left = count()
+            counted = count()
         except AgentError as error:
             log.warning("drain cannot count", of=what, error=error)
             return None
-        return 0 if left is None else left
+        return 0 if counted is None else counted
 
     @staticmethod
     def _attempt(what: str, step: Callable[[], None]) -> None:

@@ -1,5 +1,5 @@
-"""Errors that the agent reports in one line."""
+"""The error that the agent reports in one line."""
 
 
 class AgentError(Exception):
-    """Something an operator can read and act on; never shown with a traceback."""
+    """An error that an operator can understand and act on; shown without a traceback."""

@@ -1,4 +1,4 @@
-"""What only the instance itself knows: identity, addresses, zone."""
+"""Facts that only the instance itself knows: its identity, addresses and zone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from common import paths
 from common.kamailio import node_id
 
 
-class Facts(Model):
-    """Facts of the running instance; `public_ip` is the claimed Elastic IP."""
+class InstanceFacts(Model):
+    """Facts of the running instance; `public_ip` is the Elastic IP that it has claimed."""
 
     instance_id: Annotated[str, Field(pattern=r"^i-[0-9a-f]+$")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
@@ -25,19 +25,19 @@ class Facts(Model):
 
     @property
     def node_id(self) -> int:
-        """1 to 65535, unique inside the VPC, which is a /16 at most."""
+        """A number from 1 to 65535, unique in the VPC, which is a /16 at most."""
         return node_id(self.private_ip)
 
     @property
     def advertised_ip(self) -> IPv4Address:
-        """Address under which the outside reaches the instance."""
+        """The address under which hosts outside the VPC reach the instance."""
         return self.public_ip or self.private_ip
 
 
-def load(path: Path = paths.FACTS) -> Facts:
-    """Facts from `path`. Raises `AgentError` naming field and value when one is wrong."""
+def load(path: Path = paths.FACTS) -> InstanceFacts:
+    """InstanceFacts from `path`. Raises `AgentError` naming field and value when one is wrong."""
     try:
-        return Facts.model_validate_json(path.read_bytes())
+        return InstanceFacts.model_validate_json(path.read_bytes())
     except OSError as error:
         raise AgentError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:

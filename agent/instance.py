@@ -1,4 +1,4 @@
-"""The running instance, as the tasks of its role see it."""
+"""The running instance, as the tasks of its role use it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from agent.checks.health import Probe
 from agent.config import Config
 from agent.consul import service_discovery
 from agent.consul.local import LocalConsul
-from agent.consul.service_discovery import Plane
-from agent.facts import Facts
+from agent.consul.service_discovery import HealthyInstances
+from agent.facts import InstanceFacts
 from common import paths
 
 
 @dataclass
 class Instance:
-    """Configuration, facts and neighbours of the instance, and where it is in its life."""
+    """The instance's configuration, facts and clients, and the stage of its life."""
 
     config: Config
-    facts: Facts
+    facts: InstanceFacts
     imds: Imds
     consul: LocalConsul
-    launched: bool = False  # its group has been told that it is in service
+    launched: bool = False  # the launch hook is completed, so the group counts the instance
     draining: bool = False
 
     @property
     def in_service(self) -> bool:
-        """True while the group and the operator want the service to run."""
+        """True while the instance is launched, and neither drains nor is in maintenance."""
         return self.launched and not self.draining and not paths.MAINTENANCE.exists()
 
     @property
@@ -46,6 +46,6 @@ class Instance:
         """The probe of the instance's own service; None on Consul servers."""
         return health.own_probe(self.config, self.facts)
 
-    def plane(self) -> Plane:
-        """The tenant's SIP plane, as Consul knows it now. Raises `AgentError`."""
-        return service_discovery.of(self.consul, self.config.tags)
+    def healthy_instances(self) -> HealthyInstances:
+        """The tenant's instances that pass their checks now. Raises `AgentError`."""
+        return service_discovery.healthy_instances(self.consul, self.config.tags)

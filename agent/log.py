@@ -1,4 +1,4 @@
-"""One line of JSON per event on standard error; journald keeps them."""
+"""The log: one line of JSON for each event, on standard error, which journald stores."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def _write(level: str, event: str, fields: dict[str, object]) -> None:
 
 
 def info(event: str, **fields: object) -> None:
-    """Something that an operator may want to read later."""
+    """Log an event that an operator may want to read later."""
     _write("info", event, fields)
 
 
 def warning(event: str, **fields: object) -> None:
-    """Something that is repeated or worked around."""
+    """Log a problem that is repeated or worked around."""
     _write("warning", event, fields)
 
 
 def error(event: str, **fields: object) -> None:
-    """Something that needs a person when it stays."""
+    """Log a problem that needs a person if it persists."""
     _write("error", event, fields)

@@ -1,4 +1,4 @@
-"""Repetition of a boot step until AWS lets it succeed."""
+"""Repeat a step of the boot until AWS lets it succeed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
 
 
-def until_done(what: str, step: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
-    """Result of `step`, repeated without end while it raises `AgentError`.
+def repeat_until_success(
+    what: str, step: Callable[[], T], sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """The result of `step`, which is repeated without limit while it raises `AgentError`.
 
-    Waits grow from 0.5 s to 10 s, each drawn at random from its upper half, so that
-    instances of a group that boot together do not ask together.
+    The waits grow from 0.5 s to 10 s. Each is drawn at random from its upper half, so that
+    instances which boot together do not send their requests together.
     """
     wait = FIRST_WAIT_S
     while True:

@@ -1,4 +1,4 @@
-"""Tasks that are repeated."""
+"""Tasks that are repeated at intervals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from agent.errors import AgentError
 class Task:
     """A task that is due at most every `interval_s`.
 
-    Its errors are logged, not raised: one task must not end the daemon, which answers the
-    health checks of a service that is well.
+    Its errors are logged, not raised: a task must not end the daemon, which answers the health
+    checks of a healthy service.
     """
 
     interval_s: float
@@ -31,4 +31,4 @@ class Task:
         except AgentError as error:
             log.warning("task failed", task=self.action.__qualname__, error=error)
         except Exception as error:
-            log.error("task broke", task=self.action.__qualname__, error=repr(error))
+            log.error("unexpected error in task", task=self.action.__qualname__, error=repr(error))

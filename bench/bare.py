@@ -1,4 +1,4 @@
-"""The yardstick: two Kamailios that only relay, where SBC and router were."""
+"""The reference of the benchmark: two Kamailios that only relay, in place of SBC and router."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ request_route {{
 
 @contextmanager
 def bare_proxy(plane: Cluster, stopped: Sequence[Node]) -> Iterator[list[Node]]:
-    """Two nodes with a proxy without dialogs, lookups and checks; the SIP plane's are stopped."""
+    """Two nodes with a proxy that has no dialogs, lookups and checks, while SBC and router stop."""
     for node in stopped:
         node.kill()
     sbc, router = plane.nodes["sbc1"], plane.nodes["rtr1"]

@@ -1,12 +1,12 @@
 """Calls per second through the SIP plane, beside a bare two-hop proxy on the same machine.
 
     python -m bench.kamailio                       about 10 minutes: capacity of both, overload
-    python -m bench.kamailio --minutes 10          and the found rate for ten minutes
+    python -m bench.kamailio --minutes 10          the same, and ten minutes at the rate found
     python -m bench.kamailio --only mixed --rate 100 --minutes 60     memory over an hour
 
-Needs root, SIPp, the PostgreSQL server and the machine image (or C4_KAMAILIO_ROOT). Every
-protection is on, media goes through rtpengine, and the routers ask two real router-confd on a real
-database. Exit status 1 when a call failed in the runs that must be clean.
+It needs root, SIPp, the PostgreSQL server and the machine image (or C4_KAMAILIO_ROOT). Every
+protection is on, media goes through rtpengine, and the routers use two real router-confd with a
+real database. The exit status is 1 when a call failed in a run that must be clean.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from bench import report
 from bench.bare import bare_proxy
 from bench.report import Run
-from bench.router_confd_instances import Service, real_router_confd
+from bench.router_confd_instances import RealRouterConfd, real_router_confd
 from common import ports
 from settings.load import load
 from settings.sip import Overload
@@ -37,8 +37,8 @@ from testbed.sip.plane import Cluster, cluster
 RATES = [100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 1000, 1250, 1500, 2000]
 SHORT, MIXED = Talk(1, 1), Talk(1, 15)
 NUMBERS = 10_000
-COMPARED_CPS = 100  # of the two runs that are compared per call
-LINGER_S = 12  # tm and dialog keep what ended for some seconds
+COMPARED_CPS = 100  # rate of the two runs whose costs per call are compared
+LINGER_S = 12  # tm and dialog keep ended transactions and dialogs for some seconds
 STEPS = ("compare", "capacity", "overload", "sustained", "mixed", "bare")
 
 
@@ -61,16 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     runs: list[Run] = []
     busy = os.getloadavg()[0]
     settings = load("demo")
-    # What the generator offers is measured, not the limit of the settings.
+    # The benchmark measures the offered rate, so the limit of the settings must not apply.
     tenant = settings.tenants[0]
     edge = tenant.sip.edge.model_copy(update={"trusted_packets_per_s": 1_000_000})
-    # The demo's `queue_wait_ms` is for machines that wait for a processor most of the time.
+    # The demo's `queue_wait_ms` is for machines that mostly wait for a processor.
     overload = Overload(new_calls_per_s=100_000)
     sip = tenant.sip.model_copy(update={"edge": edge, "overload": overload})
     settings = settings.model_copy(
         update={"tenants": (tenant.model_copy(update={"sip": sip}), *settings.tenants[1:])}
     )
-    # With the demo's, memory would be the limit: a call keeps some until its transactions end.
+    # With the demo's value memory would be the limit: a call keeps some until its transactions end.
     memory_mb = KamailioSize.model_fields["shared_memory_mb"].default
     with as_on_the_image(), cluster(_layers(), settings, memory_mb=memory_mb) as plane:
         with real_router_confd(plane, NUMBERS) as service:
@@ -120,7 +120,7 @@ class Bench:
     """Runs of one arrangement; `proxies` instead of the SIP plane."""
 
     def __init__(
-        self, plane: Cluster, service: Service | None, runs: list[Run],
+        self, plane: Cluster, service: RealRouterConfd | None, runs: list[Run],
         proxies: Sequence[Node] = (),
     ) -> None:  # fmt: skip
         self.plane, self.service, self.runs = plane, service, runs
@@ -186,7 +186,7 @@ class Bench:
         return read
 
     def _probes(self) -> dict[str, Callable[[], float]]:
-        """How many routers each SBC takes for alive, in the sets that it probes."""
+        """The number of routers that each SBC considers alive, in the sets that it probes."""
         if self.service is None:
             return {}
         return {

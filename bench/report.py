@@ -1,4 +1,4 @@
-"""What the runs of the SIP plane's benchmark say, as Markdown."""
+"""Results of the SIP plane's benchmark, as Markdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH = 120  # characters of a line of the page, but for tables
 
 @dataclass(frozen=True)
 class Run:
-    """One run and what it cost."""
+    """One run and its costs."""
 
     what: str
     rate: int  # offered calls per second
@@ -28,8 +28,8 @@ class Run:
     outcome: Outcome
     cpu: Mapping[str, float]  # processor seconds by group of processes
     memory: Mapping[str, Sequence[float]]  # MiB, samples of the run and the seconds after it
-    busy: float  # share of the machine's processors, everything on it counted
-    dead: int  # samples in which an SBC took a router for dead
+    busy: float  # share of the machine's processors in use, by all its programs
+    dead: int  # samples in which an SBC considered a router dead
     must_be_clean: bool
 
     @property
@@ -62,7 +62,7 @@ class Run:
             f"{o.retransmissions} retransmissions, setup p50 {quantile(o.setup_ms, 0.5):.0f} p99 "
             f"{quantile(o.setup_ms, 0.99):.0f} ms, {self.total_ms:.2f} ms of CPU per call, "
             f"machine {self.busy:.0%} busy ({self.others:.0%} with other work), "
-            f"routers taken for dead {self.dead} times"
+            f"routers considered dead {self.dead} times"
         )
 
 
@@ -104,7 +104,7 @@ def text(runs: Sequence[Run], load: float) -> str:
 
 
 def write(page: str) -> None:
-    """Replace the measured part; what people wrote about it stays."""
+    """Replace the measured part of the page; the part that people wrote stays."""
     _, mark, by_hand = PAGE.read_text().partition(BY_HAND)
     PAGE.write_text(page + "\n" + mark + by_hand if mark else page)
 
@@ -128,7 +128,7 @@ def _head(runs: Sequence[Run]) -> str:
 
 
 def _comparison(runs: Sequence[Run], plane: Run | None, bare: Run | None) -> list[str]:
-    """The headline: what the plane carries and costs beside a bare proxy on the same machine."""
+    """The headline: capacity and cost of the plane, compared with a bare proxy."""
     lines = []
     if plane and bare:
         share = f"**{plane.rate / bare.rate:.0%}**"
@@ -163,7 +163,7 @@ def _comparison(runs: Sequence[Run], plane: Run | None, bare: Run | None) -> lis
 
 
 def _last(runs: Sequence[Run], what: str, found: Run) -> bool:
-    """No higher rate was tried."""
+    """True when no higher rate was tried."""
     return found.rate == max(r.rate for r in runs if r.what == what)
 
 

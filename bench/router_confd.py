@@ -1,7 +1,7 @@
-"""Lookups per second and latency of router-confd, beside the floor measured in the same run.
+"""Lookups per second and latency of router-confd, compared with a floor of the same run.
 
-The floor is an endpoint of the same application that answers a constant. Beneath it, for
-comparison, the same constant past FastAPI, as routing questions are answered.
+The floor is an endpoint of the same application that answers with a constant. For comparison, the
+same constant is also served before FastAPI, as routing requests are.
 
     python -m bench.router_confd [--tenants 1000] [--trunks 10000] [--dids 1000000] [--seconds 10]
 
@@ -35,10 +35,10 @@ from testbed.router_confd.instance import Instance, free_port  # noqa: E402
 from testbed.router_confd.postgres import Postgres  # noqa: E402
 
 SCRIPT = Path(__file__).with_name("router_confd.lua")
-CONNECTIONS = 32  # as fast as it goes
-PACED_CONNECTIONS = 200  # so many that one slow answer hardly delays the next question
-FEW = 100  # the small run has so many times fewer DIDs
-RATIO_AIM = 0.5  # of the floor's throughput
+CONNECTIONS = 32  # for full load
+PACED_CONNECTIONS = 200  # enough that one slow answer hardly delays the next request
+FEW = 100  # the small run has this many times fewer DIDs
+RATIO_AIM = 0.5  # share of the floor's throughput
 P99_AIM = 10.0  # milliseconds at LOAD
 LOAD = 0.8  # of the throughput found
 DID_AIM = 0.8  # processor time per answer with few DIDs, relative to the one with all
@@ -144,7 +144,7 @@ def _cpu(pid: int) -> float:
 
 
 def load(pid: int, url: str, size: Size, seconds: int, rate: float | None = None) -> Result:
-    """Ask for `seconds`, as fast as it goes or at `rate` questions per second."""
+    """Send requests for `seconds`, at full load or at `rate` per second."""
     arguments = [str(size.tenants), str(size.trunks), str(size.dids)]
     connections = CONNECTIONS if rate is None else PACED_CONNECTIONS
     arguments.append("0" if rate is None else f"{1000 * connections / rate:.3f}")
@@ -212,7 +212,7 @@ def main(
                 (load(pid, floor, full, seconds), load(pid, lookup, full, seconds))
                 for _ in range(3)
             ]
-            # The middle one: other work on the machine disturbs single rounds.
+            # The median, because other work on the machine disturbs single rounds.
             ratio, best_floor, best = sorted(
                 ((b.rate / a.rate, a, b) for a, b in rounds), key=lambda r: r[0]
             )[1]
@@ -228,14 +228,14 @@ def main(
 
 
 def _all_routed(base: str) -> None:
-    """Not one of the measured lookups was answered with less than a route."""
+    """Check that all measured lookups were answered with a route."""
     text = httpx.get(f"{base}/metrics").text
     counts = re.findall(r'router_confd_routing_total\{outcome="(\w+)"\} ([0-9.e+]+)', text)
     assert [outcome for outcome, count in counts if float(count)] == ["routed"], counts
 
 
 def _spot_check(url: str) -> None:
-    """The lookups were real: a known number leads to its PBX, an unknown one nowhere."""
+    """Check that lookups are real: a known number is routed to its PBX, an unknown one is not."""
     for number, expected in (("39001000000", ["sip:10.1.0.1:5060"]), ("39000000000", [])):
         question = {"auth": True, "source_ip": "10.101.0.1", "from_uri": "sip:1@a",
                     "to_uri": f"sip:{number}@b"}  # fmt: skip

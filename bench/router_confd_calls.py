@@ -1,13 +1,13 @@
-"""What a call costs router-confd and its database: one question and one record.
+"""The cost of a call for router-confd and its database: one routing request and one record.
 
     python -m bench.router_confd_calls [--rates 100 300] [--seconds 10] [--rounds 3]
     python -m bench.router_confd_calls --old ../other-checkout     and the ratio to that one
 
-Both versions run at once on one PostgreSQL, each with a database of its own, and are asked in turn,
-so that what else the machine does meets both. Requests are paced, over connections that are kept:
-that is what libcurl does in Kamailio. The requests are recordings (`bench/recorded`) with another
-call in each; a record comes alone, as the older versions take it, and not in lists. At the end
-every record that was confirmed must be in the database.
+Both versions run at once on one PostgreSQL, each with a database of its own, and get requests in
+turn, so that other work of the machine affects both. Requests are paced and use persistent
+connections, as libcurl does in Kamailio. They are recordings (`bench/recorded`) with a different
+call in each. A record is sent alone and not in a list, because older versions accept no lists. At
+the end every confirmed record must be in the database.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from testbed.router_confd.instance import Instance, Site
 from testbed.router_confd.postgres import Postgres
 
 RECORDED = Path(__file__).with_name("recorded")
-TALK_S = 0.5  # from the question to the record
+TALK_S = 0.5  # from the routing request to the record
 QUESTION, RECORD = "/1.0/kamailio/routing", "/1.0/kamailio/cdr"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one round."""
+    """Cost of one round."""
 
     service: float  # microseconds of processor time per call
     database: float
-    slowest: tuple[float, float]  # milliseconds, p99 of questions and of records
+    slowest: tuple[float, float]  # milliseconds, p99 of routing requests and of records
 
     @property
     def together(self) -> float:
@@ -219,7 +219,7 @@ def _compare(
         print(
             f"{rate}/s {name}: service {median(c.service for c in costs):.0f} µs,"
             f" database {median(c.database for c in costs):.0f} µs per call;"
-            f" p99 question {question:.1f} ms, record {record:.1f} ms"
+            f" p99 request {question:.1f} ms, record {record:.1f} ms"
         )
     if "old" in found:
         ratios = [n.together / o.together for n, o in zip(*found.values(), strict=True)]

@@ -1,4 +1,4 @@
-"""The real router-confd on a real PostgreSQL, in the place of the recorded answers."""
+"""The real router-confd on a real PostgreSQL, in place of the stubs with recorded answers."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ ANALYZE dids;
 
 
 @dataclass
-class Service:
-    """Two instances and their database."""
+class RealRouterConfd:
+    """Two instances of router-confd and their database."""
 
     postgres: Postgres
     instances: dict[str, subprocess.Popen[bytes]]  # by name
-    numbers: list[str]  # that lead to the callee
+    numbers: list[str]  # numbers that are routed to the callee
 
     @property
     def sessions(self) -> dict[str, int]:
@@ -51,8 +51,8 @@ class Service:
 
 
 @contextmanager
-def real_router_confd(plane: Cluster, numbers: int) -> Iterator[Service]:
-    """Stop the stand-ins; the routers find the real instances at the same addresses."""
+def real_router_confd(plane: Cluster, numbers: int) -> Iterator[RealRouterConfd]:
+    """Stop the stubs; the routers find the real instances under the same addresses."""
     with ExitStack() as stack:
         postgres = Postgres(Path(mkdtemp(prefix="c4-bench-")), free_port())
         postgres.create()
@@ -63,7 +63,7 @@ def real_router_confd(plane: Cluster, numbers: int) -> Iterator[Service]:
         found = _fill(postgres, directory / "seed", numbers)
         for stub in plane.confds:
             stub.stop()
-        service = Service(postgres, {}, found)
+        service = RealRouterConfd(postgres, {}, found)
         for i, stub in enumerate(plane.confds, 1):
             name = f"confd{i}"
             place = Instance(postgres, directory / name, DATABASE)
@@ -84,7 +84,7 @@ def real_router_confd(plane: Cluster, numbers: int) -> Iterator[Service]:
 
 
 def _fill(postgres: Postgres, directory: Path, numbers: int) -> list[str]:
-    """A carrier's trunk at the caller, a PBX at the callee, and numbers that lead there."""
+    """A carrier's trunk at the caller, a PBX at the callee, and numbers that are routed to it."""
     instance = Instance(postgres, directory, DATABASE).start()
     try:
         site = Site(instance)

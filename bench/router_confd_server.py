@@ -1,7 +1,7 @@
-"""router-confd's internal listener with two more paths that answer a constant.
+"""router-confd's internal listener with two additional paths that answer with a constant.
 
 `/floor` is a route of the same application that reads the request itself. `/bare` takes the fast
-path, as a routing request does: beneath it there is nothing but the HTTP server.
+path, as a routing request does, so that only the HTTP server is below it.
 """
 
 from __future__ import annotations

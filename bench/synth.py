@@ -1,9 +1,9 @@
-"""CPU seconds of `cdktf synth`, beside those of the CLI as npm ships it, in one run.
+"""CPU seconds of `cdktf synth`, compared with the CLI as npm ships it, in one run.
 
     python -m bench.synth [--runs 5]
 
-Needs `scripts/bootstrap cdktf`. Prints the least of several runs, because other work on the machine
-only ever adds. Exit status 1 when `cdktf synth` takes more than the limit of CPU.
+It needs `scripts/bootstrap cdktf`. It prints the minimum of several runs, because other work on
+the machine can only add to it. The exit status is 1 when `cdktf synth` exceeds the limit of CPU.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=5, help="of each command, by turns")
     arguments = parser.parse_args(argv)
     for command in COMMANDS.values():
-        cpu_s(command)  # fills the caches
+        cpu_s(command)  # to fill the caches
     spent: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(arguments.runs):
         for name, command in COMMANDS.items():
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def cpu_s(command: Sequence[str]) -> float:
-    """User and system time of the command and all that it started."""
+    """User and system time of the command and of all its children, seconds."""
     environment = os.environ | {
         "C4_DEPLOYMENT": "demo",
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",

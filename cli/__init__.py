@@ -1,1 +1,1 @@
-"""The `c4` command: the demo on the local cloud, checking of settings, generated docs."""
+"""The `c4` command: the demo on the local cloud, checks of settings, generated documentation."""

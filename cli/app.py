@@ -1,4 +1,4 @@
-"""Commands of `c4`, and the one place where errors become messages and exit statuses."""
+"""The commands of `c4`. Only this module turns errors into messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def check_settings(
         typer.Argument(help="name under deployments/, or a path; default: C4_DEPLOYMENT or demo"),
     ] = None,
 ) -> None:
-    """Read a deployment's file and report every problem of it."""
+    """Read a deployment's file and report every problem in it."""
     deployment = settings.load(name)
     tenants = ", ".join(tenant.name for tenant in deployment.tenants) or "none"
     console.print(
-        f"{deployment.deployment}: good. Region {deployment.region}, "
+        f"{deployment.deployment}: valid. Region {deployment.region}, "
         f"{len(deployment.zones)} zones, {deployment.consul.servers} Consul servers; "
         f"tenants: {tenants}",
         highlight=False,
@@ -70,7 +70,7 @@ def check_settings(
 def docs(
     check: Annotated[bool, typer.Option(help="change nothing; fail when a file is stale")] = False,
 ) -> None:
-    """Write the documentation that comes from the code."""
+    """Write the documentation that is generated from the code."""
     from docs_gen import pages as generator
 
     stale = generator.write(check=check)
@@ -81,7 +81,7 @@ def docs(
 
 
 def main() -> NoReturn:
-    """Run the command line; never a traceback for what a user can cause."""
+    """Run the command line. An error that a user can cause never shows a traceback."""
     interrupt.install()
     try:
         app(prog_name="c4")
@@ -92,7 +92,9 @@ def main() -> NoReturn:
     except HostError as error:
         _fail(str(error), "", FAILED)
     except interrupt.Interrupted:
-        _fail("interrupted", "make demo goes on from here; make demo-down removes it", INTERRUPTED)
+        _fail(
+            "interrupted", "make demo continues from here; make demo-down removes it", INTERRUPTED
+        )
     sys.exit(0)
 
 

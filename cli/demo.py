@@ -9,7 +9,7 @@ import typer
 
 import settings
 from demo import report
-from demo.cluster import Cluster
+from demo.cluster import LocalDeployment
 from demo.deploy import log_file
 from demo.internet import Internet
 from demo.up import call_tenant, up, verdict
@@ -51,10 +51,10 @@ def up_command(
 
 @app.command("down")
 def down_command(lab: LabName = DEFAULT_LAB) -> None:
-    """Remove machines, networks, processes and state of the local cloud."""
+    """Remove the machines, networks, processes and state of the local cloud."""
     with console.status(f"removing the local cloud {lab!r}"):
         _lab(lab).down()
-    console.print(f"the local cloud {lab!r} is gone; the machine image stays cached")
+    console.print(f"the local cloud {lab!r} is removed; the machine image stays in the cache")
 
 
 @app.command("status")
@@ -120,7 +120,7 @@ def logs_command(
     deployment: DeploymentName = None,
     lines: Annotated[int, typer.Option(min=1, max=100_000, help="newest lines")] = 200,
 ) -> None:
-    """The journal of a machine."""
+    """Show the journal of a machine."""
     cluster = _running(lab, deployment)
     chosen = _choose(cluster, machine)
     typer.echo(cluster.run(chosen, "journalctl", "--no-pager", "-n", str(lines)), nl=False)
@@ -133,16 +133,16 @@ def _lab(name: str) -> Lab:
         raise CommandError(str(error), status=BAD_INPUT) from None
 
 
-def _running(lab: str, deployment: str | None) -> Cluster:
+def _running(lab: str, deployment: str | None) -> LocalDeployment:
     handle = _lab(lab)
     chosen = settings.load(deployment)
     if not handle.running:
         raise CommandError(f"the local cloud {lab!r} is not running", "start it: make demo")
-    return Cluster(handle, chosen)
+    return LocalDeployment(handle, chosen)
 
 
-def _choose(cluster: Cluster, name: str) -> Machine:
-    """A machine by instance id, address, role or tenant/role; of several the first."""
+def _choose(cluster: LocalDeployment, name: str) -> Machine:
+    """The first machine with this instance id, address, role or tenant/role."""
     machines = cluster.lab.machines()
     for machine in machines:
         names = {machine.instance_id, machine.private_ip, machine.role}

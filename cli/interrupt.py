@@ -1,4 +1,4 @@
-"""Ctrl-C, `kill`, a closed terminal: every block on the way out tidies up, and Terraform stops."""
+"""Ctrl-C, `kill` and a closed terminal: raise an exception, so that all blocks clean up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TERRAFORM = {"terraform", "tofu"}
 
 
 class Interrupted(BaseException):
-    """The user wants the command to end."""
+    """Raised when the user ends the command by a signal."""
 
 
 def install() -> None:
@@ -22,8 +22,8 @@ def install() -> None:
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    # A terminal's Ctrl-C has reached Terraform as well; a second one would make it give up its
-    # state. Other signals have reached this process only.
+    # Ctrl-C in a terminal also reaches Terraform, and a second one would make it abandon its
+    # state. Other signals reach this process only, so they are passed on.
     if number != signal.SIGINT:
         for child in _children(os.getpid()):
             if child.name in TERRAFORM:
@@ -42,5 +42,5 @@ def _children(pid: int) -> Iterator[_Child]:
         for child in (task / "children").read_text(encoding="utf-8").split():
             try:
                 yield _Child(int(child))
-            except FileNotFoundError:  # it has just ended
+            except FileNotFoundError:  # the process has just ended
                 continue

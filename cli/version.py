@@ -1,4 +1,4 @@
-"""The version of this project, which `pyproject.toml` alone says."""
+"""The version of this project, which only `pyproject.toml` states."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from settings.load import ROOT
 
 
 def project_version() -> str:
-    """Major, minor and patch, as in `1.4.2`; those of the checkout, however it was installed."""
+    """The checkout's version, such as `1.4.2`, no matter how it was installed."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         version: str = tomllib.load(file)["project"]["version"]
     return version

@@ -1,4 +1,4 @@
-"""What the configuration of Kamailio, the agent beside it and router-confd must agree about."""
+"""Facts that Kamailio's configuration, the agent and router-confd must agree about."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ UACREG_HEAD: Final = (
 # Dispatcher sets of the SBC.
 DISPATCHER_SET_NEW: Final = 1  # routers that take new calls
 DISPATCHER_SET_ALL: Final = 2  # routers for requests within dialogs
-DISPATCHER_SET_LAST: Final = 3  # as 1, never probed: for when probing finds all dead
-WEIGHT: Final = 50  # of an instance among those of its tier, as long as Consul names no other
+DISPATCHER_SET_LAST: Final = 3  # as 1, but never probed: used when the probes find all dead
+WEIGHT: Final = 50  # of an instance among those of its tier, unless Consul has another weight
 
-# A node's dialogs are numbered from the low 16 bits of its address in steps of this size, which
-# leaves room for every address of a VPC (/16, the largest that AWS allows). Two nodes never use
-# the same number, and the number tells whose dialog it is.
+# A node numbers its dialogs from the low 16 bits of its address in steps of this size, which leaves
+# room for every address of a VPC (/16, the largest that AWS allows). Two nodes never use the same
+# number, and the number of a dialog tells which node created it.
 NODE_ID_STEP: Final = 65_536
 # rtpengine set for calls whose rtpengine died. The sets below it are those of single rtpengines,
 # numbered by `node_id`.
 RTPENGINE_SET_MOVED: Final = NODE_ID_STEP
 
-RINGING_LIMIT_S: Final = 600  # most that the setting of the ringing time may be
-RINGING_MARGIN_S: Final = 60  # from the end of ringing to that of its transaction
+RINGING_LIMIT_S: Final = 600  # maximum of the setting for the ringing time
+RINGING_MARGIN_S: Final = 60  # from the end of ringing to the end of the transaction
 
 
 def node_id(address: IPv4Address) -> int:

@@ -1,4 +1,4 @@
-"""Names of what the parts of a deployment find each other by: tags, secrets, services, hooks."""
+"""Names by which the parts of a deployment find each other: tags, secrets, services, hooks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from common.topology import CONSUL_SERVER, Tier
 TAG_DEPLOYMENT: Final = "c4:deployment"
 TAG_TENANT: Final = "c4:tenant"
 TAG_ROLE: Final = "c4:role"  # a Tier's value, or CONSUL_SERVER
-# On an Elastic IP: when an instance took it, until that one has drained; on a free one: it died.
+# On an Elastic IP: when an instance took it. A drain removes the tag, so a free address that still
+# has it belonged to an instance that died.
 TAG_HELD: Final = "c4:held"
 TAG_CONSUL: Final = "c4:consul"  # on Consul servers only, for `retry_join`: the deployment
 
 HOOK_LAUNCHING: Final = "launching"  # lifecycle hooks of every group, completed by the agent
 HOOK_TERMINATING: Final = "terminating"
-# CloudWatch, namespace `metric_namespace()`, dimension AutoScalingGroupName; scaling follows it
+# CloudWatch metric for scaling, in namespace `metric_namespace()`, dimension AutoScalingGroupName
 METRIC_ACTIVE_CALLS: Final = "ActiveCalls"
 SBC_TLS: Final = "sbc-tls"  # part of a secret's name: certificate and key of a tenant's SBCs
 DATABASE_NAME: Final = "router_confd"
@@ -34,20 +35,20 @@ def node_prefix(owner: str, tier: Tier | None = None) -> str:
     return f"{owner}--" if tier is None else f"{owner}--{tier}--"
 
 
-def sources_key(tenant: str) -> str:
-    """Key in Consul under which a router's agent tells the SBCs who may call: `c4/acme/sources`."""
+def provisioned_sources_key(tenant: str) -> str:
+    """Key in Consul where a router's agent publishes provisioned sources: `c4/acme/sources`."""
     return f"{key_prefix(tenant)}sources"
 
 
 def key_prefix(tenant: str) -> str:
-    """Prefix of a tenant's keys in Consul, part of no other's: `c4/acme/`."""
+    """Prefix of a tenant's keys in Consul, not part of any other tenant's: `c4/acme/`."""
     return f"c4/{tenant}/"
 
 
 def record_route_name(tenant: str, tier: Tier) -> str:
     """Logical host of a tier in Record-Route headers, e.g. `router.acme.c4.internal`.
 
-    Nothing resolves it: every Kamailio of the tier has it as an alias.
+    It is never resolved, because every Kamailio of the tier has it as an alias.
     """
     return f"{tier}.{tenant}.c4.internal"
 

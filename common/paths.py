@@ -1,6 +1,6 @@
-"""Where things lie on an instance. Nothing repeats a path of this page.
+"""Paths of files on an instance. A path is defined only here.
 
-The agent reads each path from this module when it needs it: tests put their own in its place.
+The agent reads each path from this module when it needs it, so that tests can replace them.
 """
 
 from pathlib import Path
@@ -45,12 +45,12 @@ TLS_CERTIFICATE: Final = KAMAILIO / "tls.pem"
 TLS_KEY: Final = KAMAILIO / "tls-key.pem"
 DIALOGS: Final = RUN / "dialogs"  # Kamailio writes there, the agent reads and deletes
 RENDERED: Final = RUN / "rendered"  # consul-template's output, before validation
-APPLIED: Final = RUN / "applied"  # digest of the last list that Kamailio accepted
+APPLIED: Final = RUN / "applied"  # for each list, the digest of the last one that was accepted
 RTPENGINE_ENV: Final = RUN / "rtpengine.env"
 ROUTER_CONFD_ENV: Final = RUN / "router-confd.env"
 MAINTENANCE: Final = RUN / "maintenance"  # exists while the service was stopped on purpose
-AGENT: Final = RUN / "agent"  # what the agent remembers over its own restart
-# Raft's peers.json for a server that goes on alone; c4-quorum.path hands it to Consul
+AGENT: Final = RUN / "agent"  # state that the agent keeps over its own restart
+# Raft's peers.json for a server that continues alone; c4-quorum.path gives it to Consul
 RECOVERY: Final = AGENT / "peers.json"
 DRAIN: Final = AGENT / "drain.json"  # start of a drain, for a restarted agent
 

@@ -1,4 +1,4 @@
-"""The tiers of a tenant, and the segments of the VPC that they live in."""
+"""The tiers of a tenant, and the segments of the VPC that contain them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Segment(StrEnum):
 
 
 class Tier(StrEnum):
-    """A group of equal instances of one tenant."""
+    """A group of identical instances of one tenant."""
 
     SBC = "sbc"
     ROUTER = "router"
@@ -52,7 +52,7 @@ CONSUL_SERVER: Final = "consul"  # role of the shared server group; not a tenant
 
 
 class Role(StrEnum):
-    """What an instance is: one of a tenant's tier, or a Consul server."""
+    """The role of an instance: a tier of a tenant, or Consul server."""
 
     SBC = Tier.SBC.value
     ROUTER = Tier.ROUTER.value

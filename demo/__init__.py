@@ -1,1 +1,1 @@
-"""The demo: a deployment on the local cloud, real calls through it, and what they showed."""
+"""The demo: a deployment on the local cloud, real calls through it, and a report of them."""

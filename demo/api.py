@@ -14,17 +14,17 @@ PAGE = 1000
 
 
 class Access(BaseModel):
-    """Where and with which key one tenant's router-confd can be reached."""
+    """Addresses and credentials of one tenant's router-confd."""
 
     urls: list[str]  # management API of each instance
     api_key: str
-    ca_certificate: str  # PEM; what the API's certificates must be signed by
+    ca_certificate: str  # PEM, of the authority that signs the API's certificates
     tenant_uuid: str
     tenant_name: str
 
 
 class Api:
-    """The management API, by whichever instance answers."""
+    """Client of the management API; it uses any instance that answers."""
 
     def __init__(self, access: Access) -> None:
         self._urls = access.urls
@@ -36,7 +36,7 @@ class Api:
         )
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """JSON answer. Raises `RuntimeError` when no instance gives a usable one."""
+        """The JSON answer. Raises `RuntimeError` when no instance gives a usable one."""
         problem = ""
         for attempt in range(ATTEMPTS):
             url = self._urls[attempt % len(self._urls)] + path
@@ -63,9 +63,9 @@ class Api:
                 return found
 
     def ensure(self, path: str, keys: tuple[str, ...], body: dict[str, Any]) -> dict[str, Any]:
-        """The object of `path` whose `keys` are those of `body`: created or changed as needed.
+        """The object of `path` that has the `keys` of `body`, created or changed as needed.
 
-        Passwords are never shown, so they are only set along with something else.
+        The API never shows passwords, so a changed password alone is not noticed.
         """
         name = ", ".join(str(body[key]) for key in keys)
         for item in self.items(path):

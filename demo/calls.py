@@ -1,4 +1,4 @@
-"""Calls of the demo: rounds of SIPp calls of each kind through every SBC."""
+"""Calls of the demo: a round of SIPp calls of each kind through every SBC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.topology import Tier
-from demo.cluster import Cluster
+from demo.cluster import LocalDeployment
 from demo.internet import (
     CARRIER,
     LOGIN,
@@ -37,9 +37,9 @@ PORTS_OF_CALLERS = range(5080, 5280)
 
 @dataclass(frozen=True)
 class Round:
-    """Calls of one kind; who was asked for each, and how many INVITEs each router got meanwhile.
+    """The calls of one kind, and how many INVITEs each router received meanwhile.
 
-    `ways` counts the calls by the way that they took outside; None: nobody looked.
+    `ways` counts the calls by their attempts outside; it is None when these were not recorded.
     """
 
     kind: Kind
@@ -53,7 +53,7 @@ class Round:
 
     @property
     def succeeded(self) -> int:
-        """Calls that ended as this kind should, and took the right way."""
+        """Calls that ended as their kind should, after the right attempts."""
         ended = sum(result.answered for result in self.results)
         return ended if self.ways is None else min(ended, self.ways[self.kind.way])
 
@@ -71,14 +71,16 @@ class Round:
 
     @property
     def setup_ms(self) -> list[float]:
-        """Sorted times from INVITE to ringing or refusal."""
+        """Times from INVITE to ringing or refusal, sorted."""
         return sorted(time for result in self.results for time in result.setup_ms)
 
 
 class Exchange:
-    """The carriers and the PBXs of one tenant; they answer while the block is open."""
+    """The carriers and PBXs of one tenant, which answer while the block is open."""
 
-    def __init__(self, cluster: Cluster, tenant: Tenant, internet: Internet, folder: Path) -> None:
+    def __init__(
+        self, cluster: LocalDeployment, tenant: Tenant, internet: Internet, folder: Path
+    ) -> None:
         self.cluster, self.tenant, self.internet = cluster, tenant, internet
         self.folder = folder
         self._stack = ExitStack()
@@ -104,7 +106,7 @@ class Exchange:
         self._stack.close()
 
     def sbcs(self) -> list[Machine]:
-        """SBCs that can be called from outside. Raises `CommandError` when there is none."""
+        """The SBCs that can be called from outside. Raises `CommandError` when there is none."""
         found = [
             machine
             for machine in self.cluster.machines(self.tenant.name, Tier.SBC.value)
@@ -127,10 +129,10 @@ class Exchange:
         receive_ms: int | None = None,
         reordering: bool = False,
     ) -> Sipp:
-        """A SIPp process that is about to call through one SBC, as a `kind` does.
+        """A SIPp process, not started yet, that places calls of a `kind` through one SBC.
 
-        It gives up after `timeout_s`, and each call when it hears nothing for `receive_ms`;
-        `reordering` as in `sipp.caller`.
+        It gives up after `timeout_s`. A call fails when it receives nothing for `receive_ms`.
+        `reordering` is that of `sipp.caller`.
         """
         count = next(self._count)
         assert sbc.public_ip is not None
@@ -151,11 +153,11 @@ class Exchange:
         )
 
     def placing(self, kinds: Sequence[Kind], calls: int, rate: float = 10) -> Placing:
-        """The same calls of every kind through every SBC, all at once."""
+        """Place the same number of calls of every kind through every SBC, all at once."""
         return Placing(self, kinds, calls, rate)
 
     def place(self, kind: Kind, calls: int, rate: float = 10) -> Round:
-        """Calls through every SBC at once."""
+        """Place calls through all SBCs at once."""
         before = self.cluster.invites(self.tenant)
         with self.placing([kind], calls, rate) as placing:
             (round,) = placing.wait()
@@ -170,11 +172,11 @@ class Exchange:
         return self.place(by_domain(self.tenant), calls, rate)
 
     def heard(self, party: str) -> list[messages.Message]:
-        """What a carrier or PBX that takes calls has received and sent so far."""
+        """The messages that a carrier or PBX has received and sent so far."""
         return messages.read(self._parties[party].folder)
 
     def ways(self, *rounds: Sequence[Result]) -> list[Counter[tuple[str, ...]]]:
-        """For each round, its calls by whom the SBC asked in turn, and what they answered."""
+        """For each round, the number of calls by their attempts and the answers to these."""
         attempts: dict[str, list[messages.Attempt]] = {}
         for party in self._parties:
             for call_id, found in messages.attempts(party, self.heard(party)).items():
@@ -192,7 +194,7 @@ class Exchange:
 
 
 class Placing:
-    """Calls under way; leaving the block ends what is left of them."""
+    """Calls in progress; leaving the block ends the remaining ones."""
 
     def __init__(
         self, exchange: Exchange, kinds: Sequence[Kind], calls: int, rate: float = 10
@@ -219,7 +221,7 @@ class Placing:
         self._stack.close()
 
     def wait(self, timeout: float = 120) -> list[Round]:
-        """What became of the calls, by kind, when all have ended."""
+        """Wait until all calls have ended, and return a round for each kind."""
         results = [
             tuple(process.wait(timeout) for process in processes)
             for processes in self._processes.values()

@@ -1,6 +1,6 @@
-"""A deployment on the local cloud, seen as its operator would see it.
+"""A deployment on the local cloud, as an operator sees it.
 
-Everything here asks the real programs on the machines: Consul's catalogue, Kamailio's RPC.
+Everything here uses the real programs on the machines: Consul's catalogue, Kamailio's RPC.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Health:
-    """Consul's entries against what the settings ask for.
+    """Consul's entries compared with the instances that the settings require.
 
-    `entries` are those of machines that exist; `departed` are failing ones of machines that do
-    not, which Consul keeps for a while.
+    `entries` are those of existing machines. `departed` are failing entries of machines that do
+    not exist any more, which Consul keeps for some time.
     """
 
     wanted: dict[str, int]
@@ -61,7 +61,7 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """True when every service has as many passing instances as wanted, and no failing one."""
+        """True when every service has enough passing instances, and no failing one."""
         return all(
             len(self.passing(service)) >= count
             and len(self.passing(service)) == len(self.entries.get(service, []))
@@ -80,7 +80,7 @@ class Health:
         return text + (f"; waiting for {', '.join(waiting)}" if waiting else "")
 
 
-class Cluster:
+class LocalDeployment:
     """The machines of one deployment in one lab."""
 
     def __init__(self, lab: Lab, deployment: Deployment) -> None:
@@ -94,7 +94,7 @@ class Cluster:
         return sorted(running, key=lambda m: tuple(int(part) for part in m.private_ip.split(".")))
 
     def refreshing(self) -> list[str]:
-        """Groups whose instances are being replaced, with the share that is done."""
+        """Groups whose instances are being replaced, each with its progress."""
         client = self.lab.client("autoscaling")
         found = []
         for group in client.describe_auto_scaling_groups()["AutoScalingGroups"]:
@@ -119,7 +119,7 @@ class Cluster:
 
     # --- Consul --------------------------------------------------------------------------
     def wanted(self) -> dict[str, int]:
-        """Instances per Consul service that the settings ask for."""
+        """The number of instances that the settings require, by Consul service."""
         wanted = {CONSUL_SERVICE: self.deployment.consul.servers}
         for tenant in self.deployment.tenants:
             for tier in Tier:
@@ -127,7 +127,7 @@ class Cluster:
         return wanted
 
     def health(self) -> Health:
-        """What Consul says now; all services empty while no server answers."""
+        """The state in Consul now; while no server answers, all services are empty."""
         wanted = self.wanted()
         base = f"http://127.0.0.1:{ports.CONSUL_HTTP.number}/v1/health/service/"
         command = ["curl", "--silent", "--fail", "--max-time", "2", *(base + s for s in wanted)]
@@ -149,9 +149,9 @@ class Cluster:
     def wait_healthy(
         self, say: Callable[[str], None], *, timeout: float = 300, check: Callable[[], None]
     ) -> Health:
-        """Wait until everything wanted passes; `check` may raise to give up early.
+        """Wait until all required instances pass; `check` may raise to give up early.
 
-        Raises `CommandError` that names what is missing after `timeout` seconds.
+        Raises `CommandError` after `timeout` seconds, which names the missing instances.
         """
         end = time.monotonic() + timeout
         while True:
@@ -171,7 +171,7 @@ class Cluster:
             time.sleep(POLL_S)
 
     def _complaints(self, health: Health) -> Iterator[str]:
-        """One line per unhealthy or unregistered machine: failing checks, newest warning."""
+        """One line per unhealthy or unregistered machine: its failing checks, its last warning."""
         entries = {entry.address: entry for found in health.entries.values() for entry in found}
         for machine in self.lab.machines():
             entry = entries.get(machine.private_ip)
@@ -187,7 +187,7 @@ class Cluster:
 
     # --- Kamailio ------------------------------------------------------------------------
     def destinations(self, sbc: Machine) -> list[kamcmd.Destination]:
-        """The SBC's dispatcher list, as Kamailio has it loaded."""
+        """The dispatcher list that the SBC's Kamailio has loaded."""
         return kamcmd.destinations(self.run(sbc, "kamcmd", "dispatcher.list"))
 
     def invites(self, tenant: Tenant, tier: Tier = Tier.ROUTER) -> dict[str, int]:
@@ -202,7 +202,7 @@ class Cluster:
         return counts
 
     def router_of(self, tenant: Tenant, call_id: str) -> Machine | None:
-        """The router that carries a call, from the SBCs' dialogs; None when no SBC has it yet."""
+        """The router that carries a call, from the SBCs' dialogs; None if no SBC has one yet."""
         routers = {m.private_ip: m for m in self.machines(tenant.name, Tier.ROUTER.value)}
         for sbc in self.machines(tenant.name, Tier.SBC.value):
             done = self.lab.exec(sbc, ["kamcmd", "dlg.list"], timeout=10)
@@ -220,7 +220,7 @@ class Cluster:
 
 
 def _documents(text: str) -> Iterator[list[dict[str, object]]]:
-    """JSON arrays that curl printed one after the other."""
+    """The JSON arrays that curl printed one after the other."""
     decoder, position = json.JSONDecoder(), 0
     while position < len(text):
         document, position = decoder.raw_decode(text, position)

@@ -1,4 +1,4 @@
-"""Deploying a deployment's stacks to the local cloud: image, synth, lab, Terraform."""
+"""Apply a deployment's stacks to the local cloud: image, synth, lab, Terraform."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SYNTH_TIMEOUT_S = 300
 
 
 def log_file(lab: Lab) -> Path:
-    """Where the commands write what they do; it outlives the lab's own folder."""
+    """The log of the commands, which stays when the lab's own folder is removed."""
     return lab.names.state.with_name(f"{lab.names.lab}.log")
 
 
 def synth(deployment_file: Path, outdir: Path) -> None:
-    """Write Terraform's JSON of a deployment to `outdir`; `CommandError` with main.py's words."""
+    """Write a deployment's Terraform JSON to `outdir`. Raises `CommandError` with its output."""
     environment = {
         **os.environ,
         ENVIRONMENT_VARIABLE: str(deployment_file),
@@ -71,9 +71,9 @@ def deploy(
     deployment: Deployment,
     deployment_file: Path,
 ) -> Deploying:
-    """Bring the lab up and apply the shared stacks; returns while the tenants' are being applied.
+    """Start the lab and apply the shared stacks; return while the tenants' are being applied.
 
-    Terraform waits for things that the calls need not wait for (a minute for the database).
+    Terraform waits for things that calls do not need to wait for (a minute for the database).
     """
     with board.step("machine image") as step:
         layers.build(step.say)

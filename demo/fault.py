@@ -1,4 +1,4 @@
-"""The fault of the demo: the router that carries a call loses its power."""
+"""The fault of the demo: a power cut of the router that carries a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from common.topology import Tier
 from demo.calls import Exchange, Round
-from demo.cluster import POLL_S, Cluster
+from demo.cluster import POLL_S, LocalDeployment
 from demo.scenarios import BY_DID
 from host.command_error import CommandError
 from lab.api import Machine
@@ -17,22 +17,24 @@ from settings import Tenant
 from sipp.scenarios import Caller
 from sipp.sipp import Sipp
 
-HOLD_S = 15  # the long call; it must outlive the search for its router, the kill and the next calls
-# A dead router must have left every SBC's list by then. Most do after 2 to 3 s; where one agent
-# only has missed it, suspicion lasts six times as long (consul/gossip.hcl.j2), 9 s.
+# Length of the call; it must last longer than the search for its router, the power cut and the
+# calls that follow.
+HOLD_S = 15
+# By then a dead router must have left every SBC's list. Mostly it takes 2 to 3 s. When only one
+# agent has noticed, suspicion lasts six times as long (consul/gossip.hcl.j2), 9 s.
 LISTED_LIMIT_S = 10.0
 
 
 @dataclass(frozen=True)
 class Failover:
-    """What happened when the router died."""
+    """The course of events after the router died."""
 
     router: Machine
     replacement: Machine
     long_call: Round
     during: Round
     after: Round
-    unlisted_s: float  # until the last SBC's list had lost it
+    unlisted_s: float  # until the last SBC's list was without it
     replaced_s: float  # until the group's new router passed its checks
 
     @property
@@ -49,7 +51,7 @@ class Failover:
 class Unlisting(threading.Thread):
     """Watches the SBCs' dispatcher lists until none has `address`; `seconds` is None before."""
 
-    def __init__(self, cluster: Cluster, tenant: Tenant, address: str) -> None:
+    def __init__(self, cluster: LocalDeployment, tenant: Tenant, address: str) -> None:
         super().__init__(name="unlisting", daemon=True)
         self._cluster, self._tenant, self._address = cluster, tenant, address
         self._began = time.monotonic()
@@ -67,7 +69,9 @@ class Unlisting(threading.Thread):
                 time.sleep(0.2)
 
 
-def router_of_call(cluster: Cluster, tenant: Tenant, call: Sipp, timeout: float = 10) -> Machine:
+def router_of_call(
+    cluster: LocalDeployment, tenant: Tenant, call: Sipp, timeout: float = 10
+) -> Machine:
     """The router that carries the one call of a SIPp process. Raises `CommandError`."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
@@ -80,9 +84,9 @@ def router_of_call(cluster: Cluster, tenant: Tenant, call: Sipp, timeout: float 
 
 
 def kill_router(
-    cluster: Cluster, tenant: Tenant, exchange: Exchange, say: Callable[[str], None]
+    cluster: LocalDeployment, tenant: Tenant, exchange: Exchange, say: Callable[[str], None]
 ) -> Failover:
-    """Call, kill the router of that call, call on, hang up, wait for the replacement."""
+    """Call, kill that call's router, place more calls, hang up, wait for the replacement."""
     before = {machine.instance_id for machine in cluster.machines(tenant.name, Tier.ROUTER.value)}
     with exchange.caller("long", exchange.sbcs()[0], Caller(hold_ms=HOLD_S * 1000)) as call:
         router = router_of_call(cluster, tenant, call)
@@ -92,7 +96,7 @@ def kill_router(
         unlisting = Unlisting(cluster, tenant, router.private_ip)
         unlisting.start()
         during = exchange.by_did(calls=10)
-        say(f"{during.succeeded} of {during.placed} new calls answered; the long call goes on")
+        say(f"{during.succeeded} of {during.placed} new calls answered; the first call continues")
         results = (call.wait(60),)
     (ways,) = exchange.ways(results)
     long_call = Round(BY_DID.called("call in progress, router killed"), results, ways)
@@ -101,7 +105,7 @@ def kill_router(
         raise CommandError(f"{router.private_ip} is still in an SBC's dispatcher list after 60 s")
     replacement = _replacement(cluster, tenant, before, say)
     replaced_s = time.monotonic() - died
-    say(f"{replacement.instance_id} ({replacement.private_ip}) has taken its place; calling again")
+    say(f"{replacement.instance_id} ({replacement.private_ip}) has replaced it; calling again")
     after = exchange.by_did(calls=10)
     return Failover(
         router=router,
@@ -115,9 +119,9 @@ def kill_router(
 
 
 def _replacement(
-    cluster: Cluster, tenant: Tenant, before: set[str], say: Callable[[str], None]
+    cluster: LocalDeployment, tenant: Tenant, before: set[str], say: Callable[[str], None]
 ) -> Machine:
-    """The new router, when every SBC lists it as active."""
+    """Wait until every SBC lists the new router as active, and return it."""
     end = time.monotonic() + 180
     while time.monotonic() < end:
         new = [
@@ -135,4 +139,4 @@ def _replacement(
                 return machine
         say("waiting for the group's replacement")
         time.sleep(POLL_S)
-    raise CommandError("the group brought no healthy replacement within 180 s", "./c4 demo status")
+    raise CommandError("no healthy replacement after 180 s", "see ./c4 demo status")

@@ -1,4 +1,4 @@
-"""The internet side of the demo: carriers and PBXs, their numbers, and where calls go."""
+"""The internet side of the demo: carriers and PBXs, their numbers, and the routing of calls."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from settings import Tenant
 CARRIER = "carrier"
 REFUSING = "carrier2"  # out of service: 503
 SILENT = "carrier3"  # dead: never answers
-LOGIN = "carrier4"  # wants a digest
+LOGIN = "carrier4"  # requires digest authentication
 # PBXs
 PBX = "pbx"
 MEDIA_PBX = "mediapbx"
-STRANGER = "stranger"  # no PBX of ours
+UNKNOWN_PBX_HOST = "unknown-pbx"  # router-confd does not know it
 
 ADDRESSES = {
     CARRIER: "198.51.100.10",
@@ -27,15 +27,15 @@ ADDRESSES = {
     LOGIN: "198.51.100.13",
     PBX: "198.51.100.20",
     MEDIA_PBX: "198.51.100.21",
-    STRANGER: "198.51.100.66",
+    UNKNOWN_PBX_HOST: "198.51.100.66",
 }
 CARRIERS = (CARRIER, REFUSING, SILENT, LOGIN)
 
 DID = "39040100200"  # a number of the PBX
-MEDIA_DID = "39041100200"  # a number of the PBX that plays a voice
+MEDIA_DID = "39041100200"  # a number of the PBX that sends RTP
 UNKNOWN_DID = "39999000111"
 
-# What the PBX calls: the first digits say through which carriers, first choice first.
+# Numbers that the PBX calls. The first digits select the carriers, first choice first.
 ROUTES = {
     "44": (CARRIER,),
     "33": (REFUSING, CARRIER),
@@ -70,10 +70,10 @@ def pbx_domain(tenant: Tenant) -> str:
 
 
 def trunk_user(tenant: Tenant) -> str:
-    """User name of the tenant at the carrier that wants a digest."""
+    """User name of the tenant at the carrier that requires digest authentication."""
     return f"trunk-{tenant.name}"
 
 
 def password(api_key: str, user: str) -> str:
-    """A password of the demo: of no use elsewhere, and stored nowhere on our side."""
+    """A password of the demo. It is useless elsewhere, and we do not store it."""
     return hmac.new(api_key.encode(), user.encode(), hashlib.sha256).hexdigest()[:32]

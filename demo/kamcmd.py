@@ -1,4 +1,4 @@
-"""Reading what `kamcmd` prints."""
+"""Parser for the output of `kamcmd`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DIALOG = re.compile(r"^\{", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Destination:
-    """One line of a dispatcher list; `flags` as Kamailio shows them, `AP` is active and probed."""
+    """One line of a dispatcher list, with Kamailio's `flags`: `AP` is active and probed."""
 
     set_id: int
     uri: str
@@ -37,7 +37,7 @@ def host_of(uri: str) -> str:
 
 
 def destinations(text: str) -> list[Destination]:
-    """What `kamcmd dispatcher.list` printed."""
+    """The destinations in the output of `kamcmd dispatcher.list`."""
     found: list[Destination] = []
     set_id, uri = 0, ""
     for line in text.splitlines():
@@ -52,7 +52,7 @@ def destinations(text: str) -> list[Destination]:
 
 
 def statistic(text: str, name: str) -> int:
-    """Value of `group:name` in what `kamcmd stats.get_statistics` printed. Raises `KeyError`."""
+    """Value of `group:name` in the output of `kamcmd stats.get_statistics`. Raises `KeyError`."""
     match = re.search(rf"^\s*{re.escape(name)}\s*=\s*(\d+)", text, re.MULTILINE)
     if match is None:
         raise KeyError(name)
@@ -60,7 +60,7 @@ def statistic(text: str, name: str) -> int:
 
 
 def dialog(text: str, call_id: str) -> str:
-    """The block of one dialog in what `kamcmd dlg.list` printed; empty when there is none."""
+    """The block of one dialog in the output of `kamcmd dlg.list`; empty when there is none."""
     starts = [match.start() for match in _DIALOG.finditer(text)] + [len(text)]
     for begin, end in pairwise(starts):
         if call_id in text[begin:end]:

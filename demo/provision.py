@@ -1,8 +1,8 @@
-"""Routing data of the demo, created through router-confd's management API.
+"""Create the routing data of the demo through router-confd's management API.
 
-`python -m demo.provision` runs inside the local cloud, where the API can be reached; it
-reads a `Plan` as JSON from standard input (so that no secret is in an argument list) and prints
-what it did. Objects that are as planned already stay as they are.
+`python -m demo.provision` runs inside the local cloud, where the API can be reached. It reads a
+`Plan` as JSON from standard input, so that no argument list has a secret, and prints its changes.
+Objects that are already as planned are not changed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Carrier(BaseModel):
 
 
 class Pbx(BaseModel):
-    """A PBX: its domain, where it answers, and the numbers that lead to it.
+    """A PBX: its domain, its address, and the numbers that are routed to it.
 
-    With a user name it has to prove by digest that it is the one who calls. `routes` are the
-    carriers for its own calls by the number's prefix, first choice first.
+    With a user name, it has to authenticate its own calls by digest. `routes` has the carriers
+    for these calls by the prefix of the number, first choice first.
     """
 
     domain: str
@@ -42,7 +42,7 @@ class Pbx(BaseModel):
 
 
 class Plan(Access):
-    """What one tenant needs for the calls of the demo. The first carrier owns the DIDs."""
+    """The objects that a tenant needs for the demo's calls. The first carrier owns the DIDs."""
 
     carriers: list[Carrier]
     pbxs: list[Pbx]
@@ -111,7 +111,7 @@ def _pbx(api: Api, tenant: str, pbx: Pbx, trunks: dict[str, int], owner: int) ->
             }
             keys = ("ipbx_id", "prefix", "carrier_trunk_id")
             wanted.add(api.ensure("routing-rules", keys, rule)["id"])
-    for rule in api.items("routing-rules"):  # of an older plan: they would be tried as well
+    for rule in api.items("routing-rules"):  # rules of an older plan would be tried as well
         if rule["ipbx_id"] == ipbx["id"] and rule["id"] not in wanted:
             api.call("DELETE", f"/1.0/routing-rules/{rule['id']}")
             print(f"routing-rules: deleted {rule['prefix']}")

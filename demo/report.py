@@ -1,4 +1,4 @@
-"""The demo's closing tables."""
+"""The tables that the demo prints at its end."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rich.panel import Panel
 from rich.table import Table
 
 from demo.calls import Round
-from demo.cluster import Cluster, Health
+from demo.cluster import Health, LocalDeployment
 from demo.fault import Failover
 from demo.voice import Voice
 
 
 @dataclass
 class TenantReport:
-    """What the calls through one tenant showed."""
+    """The results of the calls through one tenant."""
 
     tenant: str
     rounds: list[Round] = field(default_factory=list)
     voice: Voice | None = None
     failover: Failover | None = None
-    records: Counter[str] | None = None  # call records, by Call-ID; None: nobody looked
+    records: Counter[str] | None = None  # number of call records by Call-ID; None: not counted
 
     @property
     def all_rounds(self) -> list[Round]:
@@ -59,7 +59,7 @@ class TenantReport:
         )
 
 
-def instances(cluster: Cluster, health: Health) -> Table:
+def instances(cluster: LocalDeployment, health: Health) -> Table:
     """Every machine with its addresses and its checks in Consul."""
     table = Table(title="Instances", title_justify="left", header_style="bold")
     for name in ("role", "instance", "zone", "private", "public", "state", "Consul checks"):
@@ -81,7 +81,7 @@ def instances(cluster: Cluster, health: Health) -> Table:
 
 
 def calls(report: TenantReport) -> Table:
-    """Every round of calls: counts, setup times, and who was asked by SBCs and routers."""
+    """Every round of calls: counts, setup times, attempts outside, and INVITEs per router."""
     table = Table(title=f"Calls through {report.tenant}", title_justify="left", header_style="bold")
     table.add_column("calls")
     for name in (
@@ -89,7 +89,7 @@ def calls(report: TenantReport) -> Table:
         "call\nrecords",
     ):  # fmt: skip
         table.add_column(name, justify="right")
-    table.add_column("who was asked outside;\nINVITEs per router")
+    table.add_column("attempts outside;\nINVITEs per router")
     for round in report.all_rounds:
         times = round.setup_ms
         table.add_row(
@@ -114,7 +114,7 @@ def _status(round: Round) -> str:
 
 
 def _ways(round: Round) -> str:
-    """ "refusing 503, carrier 200" or, when the calls went several ways, each with its count."""
+    """For example "refusing 503, carrier 200"; different ways are shown with their counts."""
     ways = [(", ".join(way) or "nobody", count) for way, count in (round.ways or Counter()).items()]
     if len(ways) == 1:
         return ways[0][0]
@@ -126,20 +126,20 @@ def _routers(round: Round) -> str:
 
 
 def findings(report: TenantReport) -> list[str]:
-    """Voice and failover in words."""
+    """Sentences about the call with voice and about the failover."""
     lines = []
     if voice := report.voice:
         lines.append(
-            f"voice: carrier heard {voice.carrier.from_relays} packets and the PBX "
+            f"voice: the carrier received {voice.carrier.from_relays} packets and the PBX "
             f"{voice.pbx.from_relays} (about {voice.expected} sent by each), all from rtpengine "
-            f"({voice.carrier.from_others + voice.pbx.from_others} from elsewhere); "
+            f"({voice.carrier.from_others + voice.pbx.from_others} from other addresses); "
             f"rtpengine counted {voice.relayed} relayed"
         )
     if failover := report.failover:
         ended = "was hung up normally (BYE, 200)" if failover.long_call.ok else "was LOST"
         lines.append(
             f"power cut of router {failover.router.instance_id} ({failover.router.private_ip}): "
-            f"its call {ended}; off every SBC's list after {failover.unlisted_s:.1f} s; "
+            f"its call {ended}; removed from every SBC's list after {failover.unlisted_s:.1f} s; "
             f"replaced by {failover.replacement.instance_id} ({failover.replacement.private_ip}) "
             f"after {failover.replaced_s:.1f} s"
         )
@@ -147,7 +147,7 @@ def findings(report: TenantReport) -> list[str]:
 
 
 def further(lab_name: str, log: str) -> str:
-    """Where to look next."""
+    """Commands for a closer look."""
     option = "" if lab_name == "demo" else f" --lab {lab_name}"
     return "\n".join(
         (
@@ -165,13 +165,13 @@ def further(lab_name: str, log: str) -> str:
 
 def show(
     console: Console,
-    cluster: Cluster,
+    cluster: LocalDeployment,
     health: Health,
     reports: list[TenantReport],
     lines: list[str],
     hints: str,
 ) -> None:
-    """Print the tables, the findings and where to look further."""
+    """Print the tables, the findings, and commands for a closer look."""
     console.print()
     console.print(instances(cluster, health))
     for report in reports:

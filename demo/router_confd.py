@@ -1,4 +1,4 @@
-"""The demo's dealings with router-confd: routing data in, call records out."""
+"""The demo's use of router-confd: it stores routing data and reads call records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common import ports
 from common.names import secret_name
 from common.topology import Tier
 from demo.api import Access
-from demo.cluster import Cluster
+from demo.cluster import LocalDeployment
 from demo.internet import (
     ADDRESSES,
     CARRIERS,
@@ -33,8 +33,8 @@ from settings import Tenant
 from settings.load import ROOT
 
 
-def access(cluster: Cluster, tenant: Tenant) -> Access:
-    """How to reach the management API of a tenant."""
+def access(cluster: LocalDeployment, tenant: Tenant) -> Access:
+    """Addresses and credentials of the management API of a tenant."""
     secrets = cluster.lab.client("secretsmanager")
     name = secret_name(cluster.deployment.deployment, tenant.name, Tier.ROUTER_CONFD.value)
     secret = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
@@ -50,7 +50,7 @@ def access(cluster: Cluster, tenant: Tenant) -> Access:
     )
 
 
-def plan(cluster: Cluster, tenant: Tenant) -> Plan:
+def plan(cluster: LocalDeployment, tenant: Tenant) -> Plan:
     """Routing data of a tenant."""
     reach = access(cluster, tenant)
     carriers = [Carrier(name=name, address=ADDRESSES[name]) for name in CARRIERS]
@@ -78,26 +78,26 @@ def plan(cluster: Cluster, tenant: Tenant) -> Plan:
     )
 
 
-def provision(cluster: Cluster, tenant: Tenant) -> str:
+def provision(cluster: LocalDeployment, tenant: Tenant) -> str:
     """Create the routing data from inside the cloud; returns what was created."""
     wanted = plan(cluster, tenant)
     lines = _inside(cluster, ["demo.provision"], wanted).splitlines()
-    return f"{len(lines)} objects created or changed" if lines else "all objects were there already"
+    return f"{len(lines)} objects created or changed" if lines else "all objects already existed"
 
 
-def objects(cluster: Cluster, tenant: Tenant, resource: str) -> list[dict[str, Any]]:
+def objects(cluster: LocalDeployment, tenant: Tenant, resource: str) -> list[dict[str, Any]]:
     """Every object of the tenant under /1.0/`resource`, as the management API shows it."""
     reach = access(cluster, tenant)
     found: list[dict[str, Any]] = json.loads(_inside(cluster, ["demo.listing", resource], reach))
     return found
 
 
-def record_counts(cluster: Cluster, tenant: Tenant) -> Counter[str]:
-    """How many records there are of each call, by Call-ID."""
+def record_counts(cluster: LocalDeployment, tenant: Tenant) -> Counter[str]:
+    """The number of records of each call, by Call-ID."""
     return Counter(record["call_id"] for record in objects(cluster, tenant, "cdrs"))
 
 
-def _inside(cluster: Cluster, module: list[str], task: Access) -> str:
+def _inside(cluster: LocalDeployment, module: list[str], task: Access) -> str:
     """Output of a Python module (and its arguments) run in the cloud's network; `CommandError`."""
     process = cluster.lab.cloud_popen(
         [sys.executable, "-m", *module],
@@ -115,12 +115,12 @@ def _inside(cluster: Cluster, module: list[str], task: Access) -> str:
         raise
     if process.returncode != 0:
         raise CommandError(
-            f"router-confd of {task.tenant_name} did not take it: {problem.strip()[-800:]}",
+            f"router-confd of {task.tenant_name} refused: {problem.strip()[-800:]}",
             "look at its log: ./c4 demo logs router-confd",
         )
     return str(output)
 
 
 def _uuid4_of(name: str) -> uuid.UUID:
-    """A stable UUID that says it is version 4, as router-confd demands."""
+    """A stable UUID in the form of version 4, which router-confd requires."""
     return uuid.UUID(bytes=uuid.uuid5(uuid.NAMESPACE_URL, name).bytes, version=4)

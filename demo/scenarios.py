@@ -1,4 +1,4 @@
-"""The kinds of calls that the demo places, and what has to become of each."""
+"""The kinds of calls that the demo places, and the expected course of each."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from demo.internet import (
     PBX_USER,
     REFUSING,
     SILENT,
-    STRANGER,
     UNKNOWN_DID,
+    UNKNOWN_PBX_HOST,
     UNROUTED,
     pbx_domain,
 )
@@ -24,16 +24,16 @@ from sipp.scenarios import Caller
 
 @dataclass(frozen=True)
 class Kind:
-    """Calls of one kind.
+    """A kind of calls.
 
-    `way` is whom the SBC has to ask in turn, with the final answer of each (texts of
-    `sipp.messages.Attempt`); empty: nobody may be asked.
+    `way` lists the parties that the SBC has to call in turn, with the final answer of each (texts
+    of `sipp.messages.Attempt`). When it is empty, the SBC must not call anybody.
     """
 
     title: str
     name: str  # of the folder
     scenario: Caller = field(default_factory=Caller)
-    host: str = CARRIER  # who calls
+    host: str = CARRIER  # the caller
     number: str = DID
     domain: str = ""  # of the Request-URI; the SBC's address when empty
     caller_number: str = "39021234567"
@@ -60,16 +60,16 @@ UNKNOWN_PBX = Kind(
     "outbound, unknown PBX",
     "unknown-pbx",
     Caller(expect=407),
-    host=STRANGER,
+    host=UNKNOWN_PBX_HOST,
     number="44" + NATIONAL,
     way=(),
-    records=0,  # whose would they be?
+    records=0,  # the call belongs to no tenant's PBX
 )
 
 
 @dataclass(frozen=True)
 class Outbound:
-    """Calls of a tenant's PBX, which says who it is by digest."""
+    """Calls of a tenant's PBX, which authenticates them by digest."""
 
     tenant: Tenant
     password: str
@@ -90,7 +90,7 @@ class Outbound:
 
     @property
     def answered(self) -> Kind:
-        return self.kind("PBX proves itself", "digest", "44" + NATIONAL, (f"{CARRIER} 200",))
+        return self.kind("PBX authenticates", "digest", "44" + NATIONAL, (f"{CARRIER} 200",))
 
     @property
     def failover(self) -> Kind:
@@ -105,7 +105,7 @@ class Outbound:
     @property
     def carrier_login(self) -> Kind:
         way = (f"{LOGIN} 401", f"{LOGIN} 200")
-        return self.kind("carrier wants a login", "carrier-login", "46" + NATIONAL, way)
+        return self.kind("carrier needs a login", "carrier-login", "46" + NATIONAL, way)
 
     @property
     def all_trunks_fail(self) -> Kind:
@@ -118,7 +118,7 @@ class Outbound:
 
 
 def others(outbound: Outbound) -> list[Kind]:
-    """What the demo places besides plain inbound calls."""
+    """The kinds that the demo places besides plain inbound calls."""
     return [
         outbound.answered,
         outbound.carrier_login,

@@ -1,4 +1,4 @@
-"""`c4 demo up`: from nothing to calls through a tenant, a dead router included."""
+"""`c4 demo up`: deploy, place calls through each tenant, and kill a router during a call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from demo import report
 from demo.calls import Exchange, Round
-from demo.cluster import Cluster, Health
+from demo.cluster import Health, LocalDeployment
 from demo.deploy import Deploying, deploy, log_file
 from demo.fault import kill_router
 from demo.internet import Internet
@@ -30,12 +30,12 @@ RECORDS_LIMIT_S = 25.0
 def up(
     console: Console, lab: Lab, deployment: Deployment, deployment_file: Path, *, calls: bool = True
 ) -> bool:
-    """Deploy and call. True when every instance is healthy and no call failed.
+    """Deploy and place calls. True when every instance is healthy and no call failed.
 
-    Raises `CommandError` or `HostError` when it cannot go on.
+    Raises `CommandError` or `HostError` when it cannot continue.
     """
     began = time.monotonic()
-    cluster = Cluster(lab, deployment)
+    cluster = LocalDeployment(lab, deployment)
     log = log_file(lab)
     reports: list[report.TenantReport] = []
     with Board(console, log) as board, ThreadPoolExecutor(thread_name_prefix="apply") as pool:
@@ -66,9 +66,14 @@ def up(
 
 
 def call_tenant(
-    board: Board, cluster: Cluster, tenant: Tenant, internet: Internet, *, fault: bool = True
+    board: Board,
+    cluster: LocalDeployment,
+    tenant: Tenant,
+    internet: Internet,
+    *,
+    fault: bool = True,
 ) -> report.TenantReport:
-    """Every kind of call of the demo through one tenant."""
+    """Place calls of every kind through one tenant."""
     result = report.TenantReport(tenant.name)
     folder = cluster.lab.names.state / "calls" / tenant.name
     with board.step(f"{tenant.name}: routing data in router-confd") as step:
@@ -94,13 +99,16 @@ def call_tenant(
 
 def _progress(rounds: list[Round]) -> str:
     succeeded = sum(round.succeeded for round in rounds)
-    return f"{succeeded} of {sum(round.placed for round in rounds)} calls ended as they should"
+    return f"{succeeded} of {sum(round.placed for round in rounds)} calls ended as expected"
 
 
 def _wait_for_records(
-    cluster: Cluster, tenant: Tenant, result: report.TenantReport, say: Callable[[str], None]
+    cluster: LocalDeployment,
+    tenant: Tenant,
+    result: report.TenantReport,
+    say: Callable[[str], None],
 ) -> None:
-    """Count the records of all calls; a router repeats what was not confirmed after 10 s."""
+    """Wait for the records of all calls; a router sends unconfirmed ones again after 10 s."""
     end = time.monotonic() + RECORDS_LIMIT_S
     while True:
         result.records = record_counts(cluster, tenant)
@@ -111,7 +119,7 @@ def _wait_for_records(
 
 
 def _finish(board: Board, deploying: Deploying) -> None:
-    """Wait for Terraform's last stacks, which nothing else waits for."""
+    """Wait until Terraform has applied the remaining stacks."""
     if deploying.running:
         with board.step("Terraform's own waits") as step:
             while deploying.running:
@@ -121,7 +129,7 @@ def _finish(board: Board, deploying: Deploying) -> None:
 
 
 def verdict(console: Console, health: Health, reports: list[report.TenantReport]) -> bool:
-    """Print and return whether all is well."""
+    """Print and return whether everything succeeded."""
     failed = sum(round.failed for one in reports for round in one.all_rounds)
     placed = sum(round.placed for one in reports for round in one.all_rounds)
     ok = health.ok and all(one.ok for one in reports)

@@ -1,4 +1,4 @@
-"""A call with a voice: do both ends hear each other, through rtpengine only?"""
+"""A call with RTP, to check that both ends receive it, and only through rtpengine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from common.topology import Tier
 from demo.calls import Exchange, Round
-from demo.cluster import Cluster
+from demo.cluster import LocalDeployment
 from demo.internet import CARRIER, MEDIA_DID, MEDIA_PBX
 from demo.scenarios import Kind
 from lab.api import Machine
@@ -21,7 +21,7 @@ PACKETS_PER_S = 50  # G.711 in packets of 20 ms
 
 @dataclass(frozen=True)
 class Voice:
-    """RTP of one call: packets sent per end, heard per end, and relayed by rtpengine."""
+    """RTP of one call: packets sent per end, received per end, and relayed by rtpengine."""
 
     round: Round
     expected: int
@@ -31,7 +31,7 @@ class Voice:
 
     @property
     def ok(self) -> bool:
-        """Both ends heard nine tenths of the other's voice, all of it from the relay."""
+        """True when both ends received nine tenths of the other's packets, all from rtpengine."""
         enough = self.expected * 9 // 10
         return (
             self.round.ok
@@ -42,7 +42,7 @@ class Voice:
 
 
 def voice(exchange: Exchange, seconds: int, say: Callable[[str], None]) -> Voice:
-    """One call during which both ends send G.711; who heard what, and from whom."""
+    """Place one call in which both ends send G.711, and count the packets that arrive."""
     cluster, internet = exchange.cluster, exchange.internet
     relays = cluster.machines(exchange.tenant.name, Tier.RTP.value)
     addresses = [str(machine.public_ip) for machine in relays]
@@ -58,7 +58,7 @@ def voice(exchange: Exchange, seconds: int, say: Callable[[str], None]) -> Voice
         while call.running:
             time.sleep(0.5)
             say(
-                f"RTP packets heard: carrier {carrier_ear.heard().from_relays}, "
+                f"RTP packets received: carrier {carrier_ear.heard().from_relays}, "
                 f"PBX {pbx_ear.heard().from_relays}"
             )
         result = call.wait(30)
@@ -67,6 +67,6 @@ def voice(exchange: Exchange, seconds: int, say: Callable[[str], None]) -> Voice
     return Voice(Round(kind, (result,)), seconds * PACKETS_PER_S, carrier, pbx, relayed)
 
 
-def _relayed(cluster: Cluster, relays: list[Machine]) -> int:
-    """RTP packets that the rtpengines say they have relayed."""
+def _relayed(cluster: LocalDeployment, relays: list[Machine]) -> int:
+    """The number of RTP packets that the rtpengines report as relayed."""
     return sum(cluster.relayed_packets(machine) for machine in relays)

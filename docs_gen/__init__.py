@@ -1,1 +1,1 @@
-"""Documentation that comes from the code: settings, ports, architecture, faults."""
+"""Documentation that is generated from the code: settings, ports, architecture, faults."""

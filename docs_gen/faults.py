@@ -1,6 +1,6 @@
-"""What the end-to-end tests measured while something broke, and the page that shows it.
+"""Measurements of the end-to-end tests during faults, and the page that shows them.
 
-The tests write JSON, and `docs/faults.md` is made of it: nobody copies a number by hand.
+The tests write JSON, from which `docs/faults.md` is generated. No number is copied by hand.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ COLUMNS = ("fault", "calls", "lost", "refused in the window", "worst added delay
 
 
 class Finding(BaseModel):
-    """One fault that calls have met.
+    """The effect of one fault on calls.
 
-    `lost` are calls that failed outside the stated window; `refused` failed inside of it.
-    `delay_ms` is the worst time that the fault added to a setup or to a hang-up.
+    `lost` counts calls that failed outside the stated window, `refused` those that failed inside
+    it. `delay_ms` is the longest delay that the fault added to a setup or to a hang-up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,7 +29,7 @@ class Finding(BaseModel):
     calls: int
     lost: int
     refused: int = 0
-    window: str = ""  # when new calls may fail, and for how long that was
+    window: str = ""  # the period in which new calls may fail, and its length
     delay_ms: int
     takeover: str
 
@@ -46,7 +46,7 @@ _FINDINGS = TypeAdapter(list[Finding])
 
 
 def read(path: Path) -> list[Finding]:
-    """Findings of a file, none when there is none. Raises `CommandError` when it is malformed."""
+    """The findings in a file; none without a file. Raises `CommandError` if it is malformed."""
     if not path.exists():
         return []
     try:
@@ -60,19 +60,19 @@ def read(path: Path) -> list[Finding]:
 
 
 def write(path: Path, findings: Sequence[Finding]) -> None:
-    """Findings as JSON, one member per line, for a readable diff."""
+    """Write findings as JSON, with one member per line for a readable diff."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_FINDINGS.dump_json(list(findings), indent=1) + b"\n")
 
 
 def record(path: Path, findings: Sequence[Finding]) -> None:
-    """Write findings into a file; rows of other faults stay, as a run may be of some tests."""
+    """Replace findings in a file. Those of other faults stay, as a run may skip some tests."""
     rows = {finding.fault: finding for finding in (*read(path), *findings)}
     write(path, list(rows.values()))
 
 
 def markdown(findings: Sequence[Finding]) -> list[str]:
-    """Rows of a Markdown table, its head included."""
+    """The rows of a Markdown table, with its head."""
     rows = [f"| {' | '.join(COLUMNS)} |", "| --- | --: | --: | --- | --: | --- |"]
     return rows + [f"| {' | '.join(finding.cells)} |" for finding in findings]
 

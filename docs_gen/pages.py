@@ -1,6 +1,6 @@
-"""Documentation that comes from the code: settings, ports, the picture of the architecture.
+"""Documentation that is generated from the code: settings, ports, the drawing of the architecture.
 
-`write` puts each text where it belongs: whole files under docs/, and marked blocks of README.md.
+`write` writes whole files under docs/, and marked blocks of README.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MADE_BY = "<!-- Made by `make docs`; do not edit. -->"
 
 
 def write(*, check: bool = False, root: Path = ROOT) -> list[str]:
-    """Bring the generated texts up to date; returns the files that were stale.
+    """Update the generated texts, and return the files that were stale.
 
     With `check` nothing is written.
     """
@@ -56,7 +56,7 @@ def write(*, check: bool = False, root: Path = ROOT) -> list[str]:
 
 
 def replace_block(text: str, name: str, content: str) -> str:
-    """`text` with what lies between the markers of block `name` replaced. Raises `ValueError`."""
+    """`text` with new content between the markers of block `name`. Raises `ValueError`."""
     begin, end = f"<!-- begin {name}: made by `make docs` -->", f"<!-- end {name} -->"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(text):
@@ -66,15 +66,15 @@ def replace_block(text: str, name: str, content: str) -> str:
 
 # --- faults ---------------------------------------------------------------------------------------
 def faults_page() -> str:
-    """What calls met while something broke, as the end-to-end tests last recorded it."""
+    """The effects of faults on calls, as the end-to-end tests last recorded them."""
     lines = [
-        "# Calls while something breaks",
+        "# Calls during faults",
         MADE_BY,
         "",
-        "Measured by `make faults`: end-to-end tests break one thing after the other in the local",
+        "Measured by `make faults`: end-to-end tests cause one fault after the other in the local",
         "cloud, while calls are set up, ring and are established through every SBC. A call is",
-        "lost when it fails outside the stated window. The worst delay is what was added to any",
-        "setup or hang-up; machines that boot meanwhile on the same two cores are part of it.",
+        "lost when it fails outside the stated window. The worst delay is the longest that was",
+        "added to a setup or hang-up; machines that boot on the same two cores contribute to it.",
         "",
         *faults.markdown(faults.read(ROOT / faults.RESULTS)),
     ]
@@ -107,7 +107,7 @@ def settings_page() -> str:
 
 
 def _models(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    """A model and those inside it; the same model twice with the same fields is shown twice."""
+    """A model and all models inside it; a model that is used twice is shown twice."""
     yield path, model
     for name, info in model.model_fields.items():
         inner, suffix = _inner_model(info.annotation)
@@ -127,7 +127,7 @@ def _inner_model(annotation: Any) -> tuple[type[BaseModel] | None, str]:
 
 
 def _value(path: str, name: str, info: FieldInfo) -> str:
-    """What a key may be; for a section, a link to its table."""
+    """The values that a key may have; for a section, a link to its table."""
     inner, suffix = _inner_model(info.annotation)
     if inner is None:
         return _allowed(info)
@@ -136,7 +136,7 @@ def _value(path: str, name: str, info: FieldInfo) -> str:
 
 
 def _allowed(info: FieldInfo) -> str:
-    """Type and range of a field, for a reader."""
+    """Type and range of a field, as text for a reader."""
     text = _type_name(info.annotation)
     low, high, pattern = None, None, None
     for item in info.metadata:
@@ -203,8 +203,8 @@ def ports_page() -> str:
         "# Ports",
         MADE_BY,
         "",
-        "The same for every deployment; `common/ports.py` is their one home. Security groups",
-        "open exactly these between the tiers that use them.",
+        "They are the same for every deployment, and are defined in `common/ports.py` only.",
+        "Security groups open exactly these ports between the tiers that use them.",
         "",
         "| name | port | protocols | use |",
         "| --- | --- | --- | --- |",
@@ -218,7 +218,7 @@ def ports_page() -> str:
 
 # --- architecture ------------------------------------------------------------------------------
 def architecture_page(deployment: settings.Deployment) -> str:
-    """The picture with its tables, for the demo deployment, and the packages of the code."""
+    """The drawing with its tables, for the demo deployment, and the packages of the code."""
     lines = [
         "# Architecture",
         MADE_BY,
@@ -229,7 +229,7 @@ def architecture_page(deployment: settings.Deployment) -> str:
         "",
         "## Stacks",
         "",
-        "Each is a Terraform state of its own: `cdktf deploy STACK`.",
+        "Each has a Terraform state of its own: `cdktf deploy STACK`.",
         "",
         "| stack | what it holds |",
         "| --- | --- |",
@@ -252,7 +252,7 @@ def architecture_page(deployment: settings.Deployment) -> str:
 
 
 def picture(deployment: settings.Deployment) -> str:
-    """Mermaid flowchart of a deployment: segments, tiers with their sizes, who talks to whom."""
+    """Mermaid flowchart of a deployment: segments, tiers with their sizes, connections."""
     lines = [
         "```mermaid",
         "flowchart TB",

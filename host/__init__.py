@@ -1,1 +1,1 @@
-"""What runs programs and keeps files on this host; the lab and the image stand on it."""
+"""Programs, files and namespaces of this host; the lab and the image are built on this package."""

@@ -1,4 +1,4 @@
-"""Directories that are made once, as a whole or not at all, and then only read."""
+"""Cached directories: built once, atomically, and only read afterwards."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def digest(parts: Iterable[Path | str]) -> str:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the machine-wide lock `name`; two labs do not build the same thing at once."""
+    """Hold the machine-wide lock `name`, so that two labs do not build the same thing at once."""
     directory = cache_dir() / "locks"
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / name).open("w") as file:
@@ -47,8 +47,8 @@ def locked(name: str) -> Iterator[None]:
 def build_once(target: Path, build: Callable[[Path], None]) -> bool:
     """Make `target` by calling `build` with an empty `.part` directory, renamed when complete.
 
-    A `target` that exists is kept, and marked as used now, for `prune`. Returns whether it had
-    to be made. What an interrupted build left behind is removed by the next one.
+    An existing `target` is kept, and marked as used now for `prune`. Returns whether it had to be
+    made. The next build removes what an interrupted one has left.
     """
     if target.exists():
         os.utime(target)
@@ -66,10 +66,10 @@ def build_once(target: Path, build: Callable[[Path], None]) -> bool:
 
 
 def prune(directory: Path, prefix: str, keep: Collection[Path], most: int = 5) -> None:
-    """Delete all but the `most` last used of the entries that begin with `prefix`, never `keep`,
-    nor what was used within `IN_USE_S`: another checkout's tests may run on it.
+    """Delete the entries that begin with `prefix`, except the `most` that were used last.
 
-    What interrupted builds left behind goes after a day.
+    Entries in `keep` stay, and so do those that were used within `IN_USE_S`, because the tests of
+    another checkout may run on them. Remains of interrupted builds are deleted after a day.
     """
     yesterday, lately = time.time() - 86400, time.time() - IN_USE_S
     entries = sorted(directory.glob(f"{prefix}*"), key=lambda p: p.stat().st_mtime, reverse=True)

@@ -1,6 +1,6 @@
 """The lab's certificate authority (one per machine) and the certificates it signs.
 
-Its certificate is trusted inside lab machines only, never on the host.
+Only machines of the lab trust its certificate; the host never does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Errors that a user can act upon, and the exit status of each."""
+"""Errors that a user can act on, and the exit status of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ INTERRUPTED = 130
 
 
 class CommandError(Exception):
-    """Ends the command with `message` and, below it, what to do next."""
+    """Ends the command with `message` and, below it, a hint what to do next."""
 
     def __init__(self, message: str, hint: str = "", status: int = FAILED) -> None:
         super().__init__(message)

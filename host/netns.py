@@ -1,4 +1,4 @@
-"""Network namespaces: made, entered, removed."""
+"""Network namespaces: create, enter, remove."""
 
 from __future__ import annotations
 

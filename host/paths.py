@@ -1,4 +1,4 @@
-"""Where this host keeps what is expensive to make, and the state of labs."""
+"""Directories of this host for the cache and for the state of labs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_dir() -> Path:
-    """What is expensive to make and the same for all labs of this machine."""
+    """The cache: things that are expensive to make and the same for all labs of this machine."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "c4"
 

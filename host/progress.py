@@ -1,7 +1,7 @@
-"""Progress on the terminal: a board of steps, several of which may be under way at once.
+"""Progress on the terminal: a board of steps, several of which may run at once.
 
 On a terminal the board is redrawn in place; elsewhere (CI, a pipe) each change is one line.
-Everything said goes to a log file as well.
+Everything is also written to a log file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LINE_INTERVAL = 5.0  # seconds between lines of one step where the board cannot 
 
 
 def wide_console() -> Console:
-    """Standard output; tables are not squeezed into 80 columns where it is no terminal."""
+    """Standard output. Tables are not squeezed into 80 columns when it is not a terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=140)
 

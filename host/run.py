@@ -57,7 +57,7 @@ def run(
         package = PACKAGES.get(command[0], command[0])
         raise HostError(f"program {command[0]!r} not found", f"apt-get install {package}") from None
     except subprocess.TimeoutExpired:
-        raise HostError(f"no end after {timeout} s: {' '.join(command)}", hint) from None
+        raise HostError(f"not finished after {timeout} s: {' '.join(command)}", hint) from None
     if check and done.returncode != 0:
         text = (done.stderr or done.stdout).strip()[-2000:]
         raise HostError(f"exit status {done.returncode}: {' '.join(command)}\n{text}", hint)
@@ -79,8 +79,8 @@ def require_host() -> None:
 def raise_limits(progress: Callable[[str], None]) -> None:
     """Raise the host's limit of inotify instances when a dozen machines would exceed it.
 
-    The distributions' default is 128 for each user, and every machine's systemd needs some. This is
-    the one setting of the host that the lab changes; it lasts until the next boot.
+    Distributions set 128 for each user by default, and the systemd of each machine needs some.
+    The lab changes no other setting of the host. The change lasts until the next boot.
     """
     try:
         if int(INOTIFY_LIMIT.read_text()) < INOTIFY_INSTANCES:

@@ -1,1 +1,1 @@
-"""The machine image: what goes into it, and the layers that machines of the local cloud boot."""
+"""The machine image: its contents, and the layers that machines of the local cloud boot from."""

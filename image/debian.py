@@ -1,4 +1,4 @@
-"""The first layer: a minimal Debian, from the mirror that the host uses."""
+"""The first layer: a minimal Debian from the host's mirror."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from host.run import run
 LIMIT: Final = 1800  # seconds
 SUITE: Final = "trixie"
 FIRST_PACKAGES: Final = (
-    "systemd-sysv,dbus,ca-certificates"  # the rest is apt's, which resolves better
+    "systemd-sysv,dbus,ca-certificates"  # apt installs the rest, because it resolves better
 )
 
 
@@ -32,7 +32,7 @@ def root(progress: Callable[[str], None]) -> Path:
             str(part),
         ]
         run([*command, *debian_mirror()], timeout=LIMIT,
-            hint="a Debian mirror must be reachable once; see debootstrap/debootstrap.log in the "
+            hint="a Debian mirror must be reachable; see debootstrap/debootstrap.log in the "
             f"cache {target}.part")  # fmt: skip
 
     build_once(target, build_root)
@@ -40,7 +40,7 @@ def root(progress: Callable[[str], None]) -> Path:
 
 
 def debian_mirror() -> list[str]:
-    """The mirror that the host's apt uses when the host is a Debian; else debootstrap's default."""
+    """The mirror of the host's apt if the host is a Debian, else debootstrap's default."""
     fields = ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Origin: Debian"]
     if shutil.which("apt-get") is None:
         return []

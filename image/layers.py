@@ -1,18 +1,18 @@
 """The file system layers that machines of the local cloud boot from.
 
-Each layer is an overlay directory in the cache, named by the hash of everything that went into it:
+Each layer is an overlay directory in the cache, named by the hash of everything that it is made of:
 
     root   debootstrap, half a minute, once
     os     one to three minutes, when packages change
     lab    seconds
-    tools  seconds; Consul is built before, once
+    tools  seconds; Consul is built before that, once
     app    a second, when our code changes
-    rds    beside `tools` and `app`, up to a minute
+    rds    up to a minute; an alternative to `tools` and `app`
 
-All but `root` are made by the stage of `provision.sh` of the same name. A stage sees only the files
-of this folder that its hash covers (`payload.STAGES`).
+Each layer but `root` is made by the stage of `provision.sh` of the same name. A stage sees only
+those files of this folder that its hash covers (`payload.STAGES`).
 
-An interrupted build loses one layer at most. From complete caches nothing touches the network.
+An interrupted build loses one layer at most. With complete caches nothing uses the network.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Image:
 
 
 def build(progress: Progress) -> Image:
-    """Complete layers, made as far as the cache lacks them. Raises `HostError`."""
+    """The complete layers; those that the cache lacks are made. Raises `HostError`."""
     ca = certificates.authority().certificate_file
     root = debian.root(progress)
     os_layer = _layer("os", [root], progress, "installing Debian packages", online=True)
@@ -101,10 +101,10 @@ def _layer(
     prepare: Callable[[Path], object] | None = None,
     online: bool = False,
 ) -> Path:
-    """Directory with what a stage of provision.sh changes on the layers `below`.
+    """Directory with the changes that a stage of provision.sh makes to the layers `below`.
 
-    `prepare` fills a directory that the stage sees as /run/c4-build; `inputs` stands for what it
-    puts there. The stage sees the host's resolver only when it is `online`.
+    `prepare` fills a directory that the stage sees as /run/c4-build; `inputs` represents its
+    content in the hash. The stage has the host's resolver only when it is `online`.
     """
     parts = [*payload.stage_files(stage), *inputs, *(b.name for b in below)]
     target = _directory() / f"{stage}-{digest(parts)}"
@@ -140,12 +140,12 @@ def _layer(
 
 
 def overlay_option(layers: Sequence[Path]) -> str:
-    """The layers, topmost first, as overlayfs wants them."""
+    """The layers, topmost first, as an option of overlayfs."""
     return ":".join(argv(layers))
 
 
 def _in_use() -> set[Path]:
-    """Layers that a lab boots its machines from, also later on."""
+    """Layers that a lab boots its machines from, now or later."""
     used: set[Path] = set()
     for file in labs_dir().glob("*/config.json"):
         try:

@@ -1,4 +1,4 @@
-"""What the stages of `provision.sh` work with: their files here, programs, packages, our code."""
+"""Input of the stages of `provision.sh`: their files here, programs, packages, our own code."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ROOT: Final = HERE.parent
 REQUIREMENTS: Final = ROOT / "requirements/instance.lock"
 PYTHON: Final = "3.13"  # Debian 13's
 PROGRAMS: Final = ("consul", "consul-template")
-# Packages of ours that run on an instance.
+# Our own packages that run on an instance.
 CODE: Final = ("common", "agent", "router_confd")
-# The stages of `provision.sh`; what each reads of this directory, beside its script.
+# The stages of `provision.sh`, with the files of this directory that each reads beside its script.
 STAGES: Final[dict[str, tuple[str, ...]]] = {
     "os": ("files/os", "kamailio-module"),
     "tools": (),
@@ -36,15 +36,15 @@ IGNORED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
 def stage_files(stage: str) -> list[Path]:
-    """Files, and directories as a whole, that a stage of `STAGES` is made of."""
+    """The files, and whole directories, that a stage of `STAGES` consists of."""
     names = ("provision.sh", "stages/common.sh", f"stages/{stage}.sh", *STAGES[stage])
     return [HERE / name for name in names]
 
 
 def copy_stages(target: Path, *stages: str) -> None:
-    """Copy `provision.sh` to the directory `target`, with what these stages need, and no more.
+    """Copy `provision.sh` to the directory `target`, with the files of these stages only.
 
-    So a stage that reads a file that is not among its own fails.
+    So a stage fails when it reads a file that is not one of its own.
     """
     for source in {path for stage in stages for path in stage_files(stage)}:
         copy = target / source.relative_to(HERE)
@@ -56,7 +56,7 @@ def copy_stages(target: Path, *stages: str) -> None:
 
 
 def wheels(progress: Callable[[str], None]) -> Path:
-    """Directory with the instances' Python packages, for Debian 13's Python, not for the host's."""
+    """Directory with the instances' Python packages, built for Debian 13's Python."""
     if not REQUIREMENTS.exists():
         raise HostError(f"{REQUIREMENTS} is missing", "make lock")
     arch = platform.machine()
@@ -77,14 +77,14 @@ def wheels(progress: Callable[[str], None]) -> Path:
             ]
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
             command = [*pip, "--implementation", "cp", *platform_args, *common]
-        run(command, timeout=900, hint="the Python package index must be reachable once")
+        run(command, timeout=900, hint="the Python package index must be reachable for this")
 
     build_once(target, build)
     return target
 
 
 def copy_code(target: Path) -> None:
-    """Copy the packages of ours that run on an instance to `target`."""
+    """Copy our own packages that run on an instance to `target`."""
     target.mkdir(parents=True)
     for package in CODE:
         shutil.copytree(ROOT / package, target / package, ignore=IGNORED)
@@ -96,7 +96,7 @@ def code_digest() -> str:
 
 
 def write_tools(target: Path, rds_ca: Path, progress: Callable[[str], None]) -> None:
-    """Fill `target` with what the stage `tools` wants; hard links where possible."""
+    """Fill `target` with the input of the stage `tools`, as hard links where possible."""
     (target / "bin").mkdir(parents=True)
     for name in PROGRAMS:
         _link(golang.tool(name, progress), target / "bin" / name)
@@ -115,7 +115,7 @@ def write_archive(archive: Path, rds_ca: Path, progress: Callable[[str], None]) 
         copy_stages(work, *AMI_STAGES)
         progress(f"writing {archive}")
         part = archive.with_name(archive.name + ".part")
-        # Fixed order, owner and time: the same inputs give the same archive.
+        # Order, owner and time are fixed, so that the same inputs give the same archive.
         tar = ["tar", "--create", "--gzip", "--dereference", "--sort=name", "--mtime=@0"]
         tar += ["--owner=0", "--group=0", "--numeric-owner", f"--file={part}"]
         subprocess.run(argv([*tar, f"--directory={work}", "."]), check=True)

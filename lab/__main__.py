@@ -1,4 +1,4 @@
-"""python -m lab: a lab by hand. The product's command line is `c4`."""
+"""`python -m lab`: run a lab by hand. The command line of the product is `c4`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main() -> int:
         stack.add_argument("stack")
         stack.add_argument("--synth-dir", type=Path, default=Path("cdktf.out"))
     execute = commands.add_parser("exec", help="run a command in a machine")
-    execute.add_argument("machine", help="instance id, or a role: its first machine")
+    execute.add_argument("machine", help="instance id, or a role, which means its first machine")
     execute.add_argument("args", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     lab = Lab(arguments.name)

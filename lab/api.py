@@ -1,4 +1,4 @@
-"""A lab, from outside: what the command line and the end-to-end tests use."""
+"""The public interface of a lab, for the command line and the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Machine:
 
 
 class Lab:
-    """The lab called `name`; making this object does nothing yet. Raises `HostError`."""
+    """The lab called `name`. Creating this object starts nothing. Raises `HostError`."""
 
     def __init__(self, name: str = "demo", region: str = "eu-central-1") -> None:
         self.names = Names(name)
@@ -57,13 +57,13 @@ class Lab:
 
     @property
     def log_dir(self) -> Path:
-        """Daemon's log, and per machine its console log and (once it is gone) its journal."""
+        """The daemon's log, the console log of each machine, and journals of removed machines."""
         return self.names.log_dir
 
     def up(self, progress: Progress = silent, boot: bool = True) -> None:
-        """Build what is missing of the image and start the lab; nothing happens when it runs.
+        """Start the lab, after building missing parts of the image. Does nothing if it runs.
 
-        Without `boot` it is the AWS API alone: what Terraform makes is there, but no machine boots.
+        Without `boot` only the AWS API runs: Terraform can create everything, but no machine boots.
         """
         require_host()
         with self._locked():
@@ -77,12 +77,12 @@ class Lab:
             try:
                 progress("starting the cloud")
                 process.start(self.names)
-            except BaseException:  # Ctrl-C as well
+            except BaseException:  # including Ctrl-C
                 self._end(progress)
                 raise
 
     def down(self, progress: Progress = silent) -> None:
-        """Remove the lab, running or crashed; nothing happens when there is none."""
+        """Remove the lab, running or crashed. Does nothing when there is none."""
         require_host()
         with self._locked():
             self._end(progress)
@@ -145,7 +145,7 @@ class Lab:
         return subprocess.Popen(self.cloud_command(args), **({"text": True} | options))
 
     def host(self, name: str, address: str) -> Host:
-        """The internet host `name` with an address of 198.51.100.0/24, made when needed."""
+        """The internet host `name` with an address of 198.51.100.0/24, created if missing."""
         self._status()
         return hosts.ensure(self.names, name, address)
 
@@ -188,7 +188,7 @@ class Lab:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """One `up` or `down` of a lab at a time."""
+        """Allow only one `up` or `down` of a lab at a time."""
         self.names.lock_file.parent.mkdir(parents=True, exist_ok=True)
         with self.names.lock_file.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -20,9 +20,9 @@ from lab.network.networks import CloudNetwork
 
 @dataclass(frozen=True)
 class Config:
-    """What `up` hands to the daemon: layers of the two images, topmost first.
+    """The daemon's input from `up`: the layers of the two images, topmost first.
 
-    Without `boot` there are no machines, only what moto says.
+    Without `boot` there are no machines, only the AWS API.
     """
 
     instance: tuple[Path, ...]

@@ -1,4 +1,4 @@
-"""What a lab is called everywhere: directories, namespaces, interfaces, control groups."""
+"""Names of a lab's directories, namespaces, interfaces and control groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from host.errors import HostError
 from host.paths import labs_dir
 
-# No hyphen: namespaces of lab `a` are found by the prefix `c4-a-`, which must not match lab `a-b`.
+# No hyphen: the prefix `c4-a-` finds the namespaces of lab `a`, and must not match lab `a-b`.
 LAB_NAME: Final = re.compile(r"^[a-z][a-z0-9]{0,11}$")
 
 ACCOUNT: Final = "123456789012"  # moto's account
@@ -62,7 +62,7 @@ class Names:
 
     @property
     def prefix(self) -> str:
-        """Of every network namespace of the lab."""
+        """Prefix of every network namespace of the lab."""
         return f"c4-{self.lab}-"
 
     @property
@@ -81,12 +81,12 @@ class Names:
 
     @property
     def guests(self) -> tuple[str, str]:
-        """Nested group of the host's programs that run in the lab's networks: they end with it."""
+        """Nested group of the host's programs in the lab's networks, which end with the lab."""
         return self.cgroup, "guests"
 
     @staticmethod
     def bridge(subnet_id: str) -> str:
-        """Interface names are limited to 15 characters."""
+        """Name of a subnet's bridge; the kernel limits interface names to 15 characters."""
         return "br" + subnet_id[-12:]
 
     @staticmethod

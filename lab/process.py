@@ -1,4 +1,4 @@
-"""The daemon of a lab as a process: found, started, ended."""
+"""The process of a lab's daemon: find, start and end it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).parent.parent
 
 
 def find(names: Names) -> dict[str, int] | None:
-    """Status of the living daemon; a process id may meanwhile be another program's."""
+    """Status of the running daemon; its process id is verified, as it may have been reused."""
     try:
         status: dict[str, int] = json.loads(names.status_file.read_text())
         command = Path(f"/proc/{status['pid']}/cmdline").read_bytes().split(b"\0")
@@ -29,7 +29,7 @@ def find(names: Names) -> dict[str, int] | None:
 
 
 def start(names: Names) -> None:
-    """Start the daemon; returns when it serves. Raises `HostError` with the end of its log."""
+    """Start the daemon and wait until it serves. Raises `HostError` with the end of its log."""
     log = names.log_dir / "daemon.log"
     with log.open("ab") as out:
         process = subprocess.Popen(
@@ -46,7 +46,7 @@ def start(names: Names) -> None:
 
 
 def terminate(pid: int, limit: float) -> None:
-    """SIGTERM, and wait for the end; the sweep deals with what does not."""
+    """Send SIGTERM and wait for the end. The sweep kills a process that does not end."""
     try:
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + limit

@@ -1,4 +1,4 @@
-"""Keeps the machines equal to what moto says there is: instances and databases."""
+"""Keeps the machines equal to the instances and databases that exist in moto."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.aws import views
 from lab.aws.autoscaling import groups, refresh_api
 from lab.aws.views import InstanceView
 from lab.machines.databases import Databases, DatabaseView
-from lab.machines.machine import Machine, MachineSpec, remove
+from lab.machines.machine import MachineSpec, NspawnMachine, remove
 from lab.names import ELASTIC_IPS, Names
 from lab.network import firewall
 from lab.network.networks import CloudNetwork, Leg
@@ -45,7 +45,7 @@ class Reconciler:
         self._network = network
         self._layers = layers
         self._databases = databases
-        self._machines: dict[str, Machine] = {}
+        self._machines: dict[str, NspawnMachine] = {}
         self._passwords: dict[str, str] = {}
         self._stopping: dict[str, Future[None]] = {}
         self._pool = ThreadPoolExecutor(STOPPERS, "stop")
@@ -60,14 +60,14 @@ class Reconciler:
         while not stop.wait(TICK):
             try:
                 self.tick()
-            except Exception:  # one bad object in moto must not stop all others
+            except Exception:  # one bad object in moto must not affect all others
                 log.exception("reconciler")
         for machine in self._machines.values():
             self._pool.submit(_logged, machine.remove)
         self._pool.shutdown()
 
     def tick(self) -> None:
-        """One comparison of what is with what should be."""
+        """Compare the machines with moto once, and start or stop what differs."""
         with views.MOTO:
             groups.tick(lambda instance: instance in self._machines or not self._boot)
             refresh_api.tick()
@@ -79,7 +79,7 @@ class Reconciler:
             subnets = views.subnet_ids()
         self._stopping = {k: f for k, f in self._stopping.items() if not f.done()}
         for machine in [m for m in self._machines if m not in instances | databases]:
-            log.info("%s: not wanted any more", machine)
+            log.info("%s: no longer in moto, stopping it", machine)
             self._stop(machine)
         for machine in [m for m, it in self._machines.items() if not it.alive]:
             self._died(machine, instances.pop(machine, None))
@@ -98,10 +98,10 @@ class Reconciler:
         if machine_id in self._stopping or now < self._retry_at.get(machine_id, self._hold_until):
             return
         try:
-            machine = Machine(self._names, spec())
+            machine = NspawnMachine(self._names, spec())
             machine.start(self._network)
         except (HostError, OSError):
-            log.exception("%s: cannot boot, trying again in %.0f s", machine_id, RETRY)
+            log.exception("%s: cannot boot; next attempt in %.0f s", machine_id, RETRY)
             remove(self._names, machine_id, keep_disk=True)
             self._retry_at[machine_id] = time.monotonic() + RETRY
             return
@@ -113,13 +113,13 @@ class Reconciler:
         self._stopping[machine_id] = self._pool.submit(_logged, machine.stop)
 
     def _died(self, machine_id: str, instance: InstanceView | None) -> None:
-        """A machine that ended by itself: its group replaces it; a database boots again."""
+        """Handle a machine that ended by itself: its group replaces it, a database boots again."""
         machine = self._machines.pop(machine_id)
         log.warning("%s: died %.0f s after its start", machine_id, machine.age)
         self._early_deaths = self._early_deaths + 1 if machine.age < EARLY else 0
-        if self._early_deaths >= 3:  # the host cannot run machines: do not burn it
+        if self._early_deaths >= 3:  # the host cannot run machines, so slow down
             self._hold_until = time.monotonic() + min(2**self._early_deaths, LONGEST_HOLD)
-            log.error("machines die early; see %s; next try later", self._names.log_dir)
+            log.error("machines die during their boot; see %s; waiting", self._names.log_dir)
         machine.remove(keep_disk=instance is None)
         if instance is not None:
             with views.MOTO:
@@ -156,7 +156,7 @@ class Reconciler:
             log.info("%s: the master password was rotated", machine_id)
 
     def _rules(self, all_of_them: Sequence[InstanceView | DatabaseView]) -> dict[str, str]:
-        """The firewall of each machine."""
+        """The firewall rules of each machine."""
         members: dict[str, set[IPv4Address]] = {}
         for view in all_of_them:
             for group in view.security_group_ids:

@@ -1,4 +1,4 @@
-"""Removing everything that a lab has on this host, however it ended."""
+"""Remove everything that a lab has on this host, even after a crash."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lab.names import Names
 
 
 def sweep(names: Names, progress: Callable[[str], None] = lambda _: None) -> None:
-    """Kill what runs and remove control groups, namespaces and files; logs stay."""
+    """Kill its processes and remove control groups, namespaces and files. Logs stay."""
     group = cgroups.root() / names.cgroup
     if cgroups.processes(group):
-        progress("ending what is left of the machines")
+        progress("ending the remaining machines")
     cgroups.kill(group)
     machines = names.state / "machines"
     for directory in sorted(machines.iterdir()) if machines.is_dir() else []:

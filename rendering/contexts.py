@@ -44,7 +44,7 @@ class Workers:
 
 @dataclass(frozen=True)
 class Networks:
-    """Address ranges whose packets a node takes for those of its own deployment."""
+    """Address ranges whose packets a node considers part of its own deployment."""
 
     vpc: str  # every address inside
     own: str  # addresses that peers of the tier may have
@@ -62,7 +62,7 @@ class Networks:
 
 @dataclass(frozen=True)
 class Dispatcher:
-    """How an SBC chooses a router, and turns to another one."""
+    """How an SBC chooses a router, and how it fails over to another one."""
 
     algorithm: int
     call_load: bool  # choose the router with the fewest calls
@@ -73,13 +73,13 @@ class Dispatcher:
 
     @classmethod
     def of(cls, algorithm: DispatchAlgorithm) -> Dispatcher:
-        """As the setting `sip.dispatch` says."""
+        """The parameters for a value of the setting `sip.dispatch`."""
         return cls(algorithm.kamailio_id, algorithm is DispatchAlgorithm.CALL_LOAD)
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """How a router asks router-confd."""
+    """How a router sends routing requests to router-confd."""
 
     tries: int = LOOKUP_TRIES  # instances that it asks about one call
 
@@ -94,7 +94,7 @@ class Media:
 
 @dataclass(frozen=True)
 class TlsProfile:
-    """What both profiles of TLS have in common."""
+    """Parameters that the server's and the client's TLS profile share."""
 
     authorities: str  # file of trusted authorities
     ciphers: str = TLS_CIPHERS  # OpenSSL's list, TLS 1.2
@@ -123,7 +123,7 @@ class Admission:
 
 @dataclass(frozen=True)
 class CallLimits:
-    """Limits of calls that router-confd sets none for."""
+    """Limits of calls for which router-confd sets none."""
 
     # By the kind that begins a limit's key in router-confd's answers: kind, calls, calls per
     # second; only those that limit.
@@ -143,23 +143,24 @@ class CallLimits:
 
 @dataclass(frozen=True)
 class Records:
-    """How call records reach router-confd."""
+    """How a router delivers call records to router-confd."""
 
     text: int = cdr.TEXT_LENGTH
     queued: int = 10_000
-    list_bytes: int = 30_000  # of one request, and one record (3 KiB) more; router-confd takes 64
-    interval_s: int = 2  # between rounds of sending again
-    round: int = 90  # sent again in one
-    told: int = 20_000  # records of all routers that each keeps for the others, about at most
+    # Size of one request, which one record (3 KiB) may exceed; router-confd accepts 64 KiB.
+    list_bytes: int = 30_000
+    interval_s: int = 2  # between rounds that send unconfirmed records again
+    round: int = 90  # records that one round sends again
+    told: int = 20_000  # approximate limit of the records that each router keeps for the others
     told_round: int = 500
-    orphaned_s: int = 20  # its router would have delivered it
-    refused_rounds: int = 8  # between tries of a record whose tenant router-confd does not know
-    tries: int = 40  # of that: ten minutes
+    orphaned_s: int = 20  # age at which a record's own router would have delivered it
+    refused_rounds: int = 8  # between attempts for a record whose tenant router-confd lacks
+    tries: int = 40  # attempts for such a record: ten minutes
 
 
 @dataclass(frozen=True)
 class ConsulNames:
-    """Names that the lists' templates look up in Consul."""
+    """Names that the templates of the lists look up in Consul."""
 
     service: str  # of the own tier
     router_service: str
@@ -175,18 +176,18 @@ class ConsulNames:
             router_service=names.service_name(tenant, Tier.ROUTER),
             rtp_service=names.service_name(tenant, Tier.RTP),
             router_confd_service=names.service_name(tenant, Tier.ROUTER_CONFD),
-            sources_key=names.sources_key(tenant),
+            sources_key=names.provisioned_sources_key(tenant),
         )
 
 
 @dataclass(frozen=True)
 class KamailioContext:
-    """What the templates under `kamailio/` may use, for one tier of one tenant."""
+    """Variables of the templates under `kamailio/`, for one tier of one tenant."""
 
     tier: str
     title: str
     tenant: str
-    name: str  # logical host name of the tier, resolved by nobody
+    name: str  # logical host name of the tier, which is never resolved
     sip: Sip
     timers: Timers
     workers: Workers

@@ -1,4 +1,4 @@
-"""A file as it will lie on an instance."""
+"""A file as it will be on an instance."""
 
 from __future__ import annotations
 

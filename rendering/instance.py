@@ -18,7 +18,7 @@ CONSUL_DRAIN_S = 0
 
 @dataclass(frozen=True)
 class InstanceContext:
-    """What `cloud-init/`, `consul/` templates may use."""
+    """Variables of the templates under `cloud-init/` and `consul/`."""
 
     deployment: str
     region: str
@@ -38,7 +38,7 @@ class InstanceContext:
     def of_tier(
         cls, deployment: Deployment, tenant: Tenant, tier: Tier, lists: tuple[str, ...]
     ) -> InstanceContext:
-        """Context of one tier of a tenant; `lists` are what its consul-template renders."""
+        """Context of one tier of a tenant; `lists` are those that its consul-template renders."""
         size = tenant.size(tier)
         return cls(
             deployment=deployment.deployment,

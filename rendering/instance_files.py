@@ -30,7 +30,7 @@ class _TargetContext:
 
 
 def tier_files(deployment: Deployment, tenant: Tenant, tier: Tier) -> tuple[File, ...]:
-    """Files that only this tier has: the configuration of its service."""
+    """Files of this tier only: the configuration of its service."""
     if not tier.runs_kamailio:
         return ()
     from rendering.kamailio_files import kamailio_files

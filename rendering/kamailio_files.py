@@ -12,7 +12,7 @@ from rendering.templates import render
 from settings.deployment import Deployment
 from settings.tenant import Tenant
 
-# What Kamailio finds at its first start, before any list was rendered: empty tables.
+# Empty tables for Kamailio's first start, before any list was rendered.
 _HTABLE = f"{kamailio.HTABLE_HEAD}\n"
 _VERSIONS = "id(int,auto) table_name(string) table_version(int)\n"
 _SBC_VERSIONS = (
@@ -36,7 +36,7 @@ INITIAL: Final[dict[Tier, dict[str, str]]] = {
         "version": _ROUTER_VERSIONS,
         kamailio.RTPENGINE_LIST: f"{kamailio.RTPENGINE_HEAD}\n",
         kamailio.ROUTER_CONFD_LIST: _HTABLE,
-        # What the agent fills with registrations at carriers, passwords and all.
+        # The agent fills this table with registrations at carriers, including passwords.
         kamailio.UACREG_TABLE: f"{kamailio.UACREG_HEAD}\n",
     },
 }

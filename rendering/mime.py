@@ -18,7 +18,7 @@ _OWNER, _MODE = "root:root", "0644"  # what cloud-init gives a file that names n
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Safe YAML that writes texts of several lines as literal blocks, to be read by people."""
+    """Safe YAML that writes texts of several lines as literal blocks, which people can read."""
 
 
 def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
@@ -45,7 +45,7 @@ def write_files(files: Iterable[File]) -> str:
 
 
 def multipart(parts: Iterable[tuple[str, str]]) -> str:
-    """A MIME message of (file name, cloud-config text) parts, the same bytes each time."""
+    """A MIME message of (file name, cloud-config text) parts, which is reproducible."""
     message = MIMEMultipart(boundary=BOUNDARY)
     for name, text in parts:
         subtype = "jinja2" if text.startswith("## template: jinja\n") else "cloud-config"

@@ -1,4 +1,4 @@
-"""Counting RTP packets at an end of a call, by the kernel and not by the sender's word."""
+"""Count the RTP packets that arrive at an end of a call, by counters of the kernel."""
 
 from __future__ import annotations
 
@@ -6,23 +6,18 @@ import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
+
+from sipp.host import CountingHost
 
 TABLE = "c4_media"
 SIP_PORTS = "5000-5999"
 
 
-class Host(Protocol):
-    """A host of the lab (`lab.api.Host`)."""
-
-    def run(self, args: Sequence[str | Path]) -> subprocess.CompletedProcess[str]: ...
-
-
 @dataclass(frozen=True)
 class Heard:
-    """Packets that arrived at a host outside SIP's ports."""
+    """Packets that arrived at a host, except on SIP's ports."""
 
     from_relays: int
     from_others: int
@@ -31,7 +26,7 @@ class Heard:
 class Ear:
     """Counts UDP packets that arrive at `host` from `relays` while its block is open."""
 
-    def __init__(self, host: Host, relays: Sequence[str]) -> None:
+    def __init__(self, host: CountingHost, relays: Sequence[str]) -> None:
         self.host, self.relays = host, relays
 
     def __enter__(self) -> Self:

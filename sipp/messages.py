@@ -79,7 +79,7 @@ def _messages(log: str) -> Iterator[Message]:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a party made of one INVITE: `status` is its final answer, None when it gave none."""
+    """An INVITE that a party received; `status` is its final answer, None without one."""
 
     at: datetime
     party: str
@@ -90,9 +90,9 @@ class Attempt:
 
 
 def attempts(party: str, messages: list[Message]) -> dict[str, list[Attempt]]:
-    """By Call-ID, the INVITEs that `party` received and how it answered; no retransmissions.
+    """By Call-ID, the INVITEs that `party` received and its answers, without retransmissions.
 
-    Its log may be read while a call still goes on.
+    The log may be read while a call is still in progress.
     """
     invites: dict[tuple[str, str], Message] = {}
     answers: dict[tuple[str, str], int] = {}

@@ -1,4 +1,4 @@
-"""What the SIPp scenarios can be told; the templates lie in `templates/`."""
+"""Parameters of the SIPp scenarios, whose templates are in `templates/`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Callee:
-    """A party that answers after `ring_ms`, or refuses with `status`, or says nothing at all.
+    """A party that answers after `ring_ms`, refuses with `status`, or does not answer at all.
 
     With `media` it sends G.711 while the call lasts; with `hangs_up_after_ms` it ends the call.
     With `username` it challenges each INVITE with 401, and refuses with 403 unless the digest of

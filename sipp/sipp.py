@@ -10,27 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
 from common import ports
+from sipp.host import SippHost
 from sipp.scenarios import Callee, Caller
 
 VOICE_SECONDS = 2
 EXIT_ALL_CALLS_OK = 0
 
 
-class Host(Protocol):
-    """A host of the lab (`lab.api.Host`): a network namespace with one address."""
-
-    @property
-    def address(self) -> str: ...
-
-    def popen(self, args: Sequence[str | Path], **options: Any) -> subprocess.Popen[str]: ...
-
-
 @dataclass(frozen=True)
 class Result:
-    """What one SIPp run measured. Times in milliseconds, from INVITE to its first ringing."""
+    """Measurements of one SIPp run. Times are milliseconds from INVITE to its first ringing."""
 
     name: str
     placed: int
@@ -40,7 +32,7 @@ class Result:
     setup_ms: tuple[float, ...]
     hangup_ms: tuple[float, ...]
     folder: Path
-    suffix: str = ""  # of the Call-IDs, which begin with the number of the call
+    suffix: str = ""  # of the Call-IDs; each begins with the number of the call
 
     @property
     def call_ids(self) -> tuple[str, ...]:
@@ -64,7 +56,7 @@ class Sipp:
 
     def __init__(
         self,
-        host: Host,
+        host: SippHost,
         folder: Path,
         scenario: Caller | Callee,
         arguments: Sequence[str],
@@ -77,7 +69,7 @@ class Sipp:
             old.unlink()
         (folder / "scenario.xml").write_text(scenario.text(), encoding="utf-8")
         if scenario.media:
-            # any byte is a valid A-law sample: a saw tooth, 8000 samples a second
+            # Any byte is a valid A-law sample. This is a sawtooth with 8000 samples a second.
             (folder / "voice.alaw").write_bytes(
                 bytes(range(0, 256, 2)) * (VOICE_SECONDS * 8000 // 128)
             )
@@ -90,7 +82,7 @@ class Sipp:
             "-trace_msg", "-message_file", "messages.log",
             "-trace_stat", "-stf", "statistics.csv", "-fd", "1",
             "-trace_rtt", "-rtt_freq", "1", "-cid_str", f"%u{self._suffix}",
-            # a busy machine is no reason to give up
+            # A busy machine must not make it give up.
             "-watchdog_major_maxtriggers", "1000000", "-watchdog_minor_maxtriggers", "1000000",
             *arguments,
         ]  # fmt: skip
@@ -132,13 +124,13 @@ class Sipp:
         return self._process is not None and self._process.poll() is None
 
     def wait(self, timeout: float) -> Result:
-        """Result when SIPp has ended by itself. Raises `subprocess.TimeoutExpired`."""
+        """Wait until SIPp ends by itself. Raises `subprocess.TimeoutExpired`."""
         assert self._process is not None
         self._process.wait(timeout)
         return self.result()
 
     def result(self) -> Result:
-        """What the statistics file says now; SIPp writes it every second and at its end."""
+        """The current statistics, which SIPp writes every second and at its end."""
         row: dict[str, str] = {}
         path = self.folder / "statistics.csv"
         if path.exists():
@@ -174,13 +166,15 @@ class Sipp:
         return tuple(times["1"]), tuple(times["2"])
 
 
-def callee(host: Host, folder: Path, scenario: Callee, *, port: int = ports.SIP_DEFAULT) -> Sipp:
+def callee(
+    host: SippHost, folder: Path, scenario: Callee, *, port: int = ports.SIP_DEFAULT
+) -> Sipp:
     """A PBX or carrier that answers calls until its block is left."""
     return Sipp(host, folder, scenario, ["-aa"], port=port)
 
 
 def caller(
-    host: Host,
+    host: SippHost,
     folder: Path,
     scenario: Caller,
     *,
@@ -197,9 +191,9 @@ def caller(
 ) -> Sipp:
     """`calls` calls, `rate` per second, to `sip:<number>@<domain>` through the SBC address `to`.
 
-    `domain` defaults to the SBC's address. A call that hears nothing for `receive_ms` has failed,
-    12 s without; it must be longer than the ringing. With `reordering` a 180 that the 200 has
-    overtaken is no failure (UDP, a busy machine); a call that is refused fails by time then.
+    `domain` defaults to the SBC's address. A call fails when it receives nothing for `receive_ms`,
+    by default 12 s; that must be longer than the ringing. With `reordering` a 180 may arrive after
+    the 200 (UDP, a busy machine); then a refused call fails by its timeout only.
     """
     arguments = [
         f"{to}:{ports.SIP_DEFAULT}", "-s", number, "-key", "domain", domain or to,

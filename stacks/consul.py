@@ -28,8 +28,8 @@ LIFECYCLE = Lifecycle(launch_s=600, drain_s=120)  # a server leaves in seconds
 
 
 @dataclass(frozen=True)
-class Consul:
-    """What tenants' stacks read of this one."""
+class ConsulOutputs:
+    """Outputs of this stack that tenants' stacks read."""
 
     member_group_id: str  # security group of every instance that runs a Consul agent
     agent_secret: str  # ARN of what every Consul agent needs to join
@@ -134,10 +134,10 @@ class ConsulStack(DeploymentStack):
         TerraformOutput(self, "member_group_id", static_id=True, value=self.members.id)
         TerraformOutput(self, "agent_secret_arn", static_id=True, value=self.agent_secret.arn)
 
-    def read_from(self, reader: TerraformStack) -> Consul:
+    def read_from(self, reader: TerraformStack) -> ConsulOutputs:
         """This cluster's ids, as tokens that `reader` looks up in this stack's state."""
         state = self.outputs_for(reader)
-        return Consul(
+        return ConsulOutputs(
             member_group_id=state.get_string("member_group_id"),
             agent_secret=state.get_string("agent_secret_arn"),
         )

@@ -1,4 +1,4 @@
-"""EC2 Image Builder: bakes the machine image out of the same script as the local cloud's.
+"""EC2 Image Builder: builds the machine image with the same scripts as the local cloud's.
 
     python -m image payload payload.tar.gz --rds-ca global-bundle.pem
     aws s3 cp payload.tar.gz s3://<output bucket>/

@@ -23,8 +23,8 @@ STACK = "network"
 
 
 @dataclass(frozen=True)
-class Network:
-    """What other stacks read of this one: ids, and the key's ARN."""
+class NetworkOutputs:
+    """Outputs of this stack that other stacks read: ids, and the key's ARN."""
 
     vpc_id: str
     key: str
@@ -99,10 +99,10 @@ class NetworkStack(DeploymentStack):
         for segment, subnets in self.segments.items():
             TerraformOutput(self, f"{segment}_subnet_ids", static_id=True, value=subnets.subnet_ids)
 
-    def read_from(self, reader: TerraformStack) -> Network:
+    def read_from(self, reader: TerraformStack) -> NetworkOutputs:
         """This network's ids, as tokens that `reader` looks up in this stack's state."""
         state = self.outputs_for(reader)
-        return Network(
+        return NetworkOutputs(
             vpc_id=state.get_string("vpc_id"),
             key=state.get_string("key_arn"),
             subnet_ids={s: state.get_list(f"{s}_subnet_ids") for s in Segment},

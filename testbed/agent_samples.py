@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from agent.config import Config, Ports, Secrets
-from agent.facts import Facts
+from agent.facts import InstanceFacts
 from common.topology import Role
 
 GROUP = "c4-demo-acme-router"
-FACTS = Facts.model_validate(
+FACTS = InstanceFacts.model_validate(
     {
         "instance_id": "i-0123456789abcdef0",
         "region": "eu-central-1",

@@ -36,6 +36,6 @@ def summarize(terminal: pytest.TerminalReporter) -> None:
         return
     path = ROOT / faults.RESULTS if RECORD else LOGS / faults.RESULTS.name
     faults.record(path, found)
-    terminal.section(f"calls while something breaks ({path})")
+    terminal.section(f"calls during faults ({path})")
     for row in faults.aligned(found):
         terminal.write_line(row)

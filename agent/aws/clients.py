@@ -1,4 +1,4 @@
-"""Clients of AWS. boto3 is imported on first use: it costs most of a command's start."""
+"""Clients of AWS. boto3 is imported on first use, because it takes most of a command's start."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def client(name: str, region: str) -> Any:
-    """A client with short timeouts: who calls it repeats the step, so that it is logged."""
+    """A client with short timeouts. Its callers repeat a failed step, so that it is logged."""
     from botocore.config import Config
 
     config = Config(
@@ -60,8 +60,8 @@ def client(name: str, region: str) -> Any:
 
 
 @contextmanager
-def one_line(what: str) -> Iterator[None]:
-    """Turn what AWS refuses, and what the network loses, into an `AgentError` of one line."""
+def as_agent_error(what: str) -> Iterator[None]:
+    """Turn an error of AWS or of the network into an `AgentError` of one line."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -71,6 +71,6 @@ def one_line(what: str) -> Iterator[None]:
 
 
 def code(error: BaseException | None) -> str:
-    """AWS error code of a `ClientError`, "" for any other error."""
+    """The AWS error code of a `ClientError`; "" for any other error."""
     response = getattr(error, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""

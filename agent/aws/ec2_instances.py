@@ -1,4 +1,4 @@
-"""Instances as EC2 tells of them."""
+"""Look-up of instances in EC2."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ GONE = ("shutting-down", "terminated")
 def instances(
     ec2: EC2Client, what: str, wanted: Mapping[str, Iterable[str]]
 ) -> Iterator[InstanceTypeDef]:
-    """Every instance that has one of the values of each property (a filter of DescribeInstances).
+    """Every instance that matches all filters of DescribeInstances in `wanted`.
 
-    Raises `AgentError`, which names `what`. An hour after its end EC2 forgets an instance.
+    Raises `AgentError`, which names `what`. EC2 forgets an instance an hour after its end.
     """
-    # Filters also for ids, because an unknown id as an argument is an error.
+    # Ids are given as filters too, because an unknown id as an argument is an error.
     filters: list[FilterTypeDef] = [{"Name": k, "Values": list(v)} for k, v in wanted.items()]
-    with clients.one_line(what):
+    with clients.as_agent_error(what):
         for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]

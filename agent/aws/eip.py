@@ -1,4 +1,4 @@
-"""Claim of an Elastic IP from the pool of the instance's tier."""
+"""Claim an Elastic IP from the pool of the instance's tier."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class NoFreeAddress(AgentError):
-    """Every address of the pool belongs to another instance at this moment."""
+    """At this moment every address of the pool belongs to another instance."""
 
 
 def claim(ec2: EC2Client, tags: dict[str, str], instance_id: str) -> IPv4Address:
-    """The instance's Elastic IP out of those with all `tags`; associates one if it has none.
+    """The instance's Elastic IP among those with all `tags`; associates one if it has none.
 
-    Two instances never end with the same address: EC2 refuses to take an associated one
-    away, and the search goes on. Raises `AgentError`; repeat it.
+    Two instances never end up with the same address: EC2 refuses to move an address that is
+    associated already, and the search goes on. Raises `AgentError`; the caller repeats it.
     """
-    with clients.one_line("claim of an Elastic IP"):
+    with clients.as_agent_error("claim of an Elastic IP"):
         pool = _pool(ec2, tags)
         own = _own(pool, instance_id)
         if own is None:
             _associate_one(ec2, pool, instance_id)
-            own = _own(_pool(ec2, tags), instance_id)  # believe only what EC2 tells everybody
+            own = _own(_pool(ec2, tags), instance_id)  # what EC2 now shows to everybody
         if own is None:
             raise AgentError(f"claim of an Elastic IP: EC2 does not show it at {instance_id} yet")
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -39,9 +39,12 @@ def claim(ec2: EC2Client, tags: dict[str, str], instance_id: str) -> IPv4Address
     return IPv4Address(own["PublicIp"])
 
 
-def vacate(ec2: EC2Client, tags: dict[str, str], instance_id: str) -> None:
-    """The instance leaves, and no call goes on at its address: nobody needs to take it over."""
-    with clients.one_line("end of the claim of an Elastic IP"):
+def unmark_held(ec2: EC2Client, tags: dict[str, str], instance_id: str) -> None:
+    """Remove the `held` tag of a drained instance: no call goes on at its address any more.
+
+    A successor therefore need not prefer this address. Raises `AgentError`.
+    """
+    with clients.as_agent_error("removal of an Elastic IP's tag"):
         own = _own(_pool(ec2, tags), instance_id)
         if own is not None:
             ec2.delete_tags(Resources=[own["AllocationId"]], Tags=[{"Key": TAG_HELD}])
@@ -63,7 +66,7 @@ def _own(pool: list[AddressTypeDef], instance_id: str) -> AddressTypeDef | None:
 
 
 def _held(address: AddressTypeDef) -> str:
-    """When an instance took it that has not drained; "" of an address that nobody left behind."""
+    """When its last holder took the address; "" if that holder drained, or if it had none."""
     found = {tag.get("Key"): tag.get("Value") for tag in address.get("Tags", [])}
     return found.get(TAG_HELD) or ""
 
@@ -71,8 +74,8 @@ def _held(address: AddressTypeDef) -> str:
 def _associate_one(ec2: EC2Client, pool: list[AddressTypeDef], instance_id: str) -> None:
     from botocore.exceptions import ClientError
 
-    # First the address of an instance that died: its calls go on there. Those that an instance has
-    # left after its drain, or that nobody ever had, are as good as each other.
+    # The address of an instance that died comes first, because its calls go on there. Among
+    # addresses of drained instances, and unused ones, any will do.
     free = [a for a in pool if not a.get("AssociationId") and not a.get("InstanceId")]
     free.sort(key=_held, reverse=True)
     for address in free:

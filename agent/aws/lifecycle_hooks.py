@@ -1,4 +1,4 @@
-"""What the instance tells its autoscaling group."""
+"""Messages of the instance to its autoscaling group: lifecycle hooks and its health."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from agent import log
 from agent.aws import clients
 from agent.config import Config
-from agent.facts import Facts
+from agent.facts import InstanceFacts
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -16,18 +16,18 @@ CONTINUE = "CONTINUE"
 
 
 class Hooks:
-    """Completion and prolongation of the hooks that this instance is waited for, and illness."""
+    """Completes and extends the hooks that wait for this instance, and reports bad health."""
 
-    def __init__(self, client: AutoScalingClient, config: Config, facts: Facts) -> None:
+    def __init__(self, client: AutoScalingClient, config: Config, facts: InstanceFacts) -> None:
         self._client = client
         self._config = config
         self._instance_id = facts.instance_id
 
     def complete(self, hook: str) -> None:
-        """Let the group go on. No active hook is no error: it may have timed out."""
+        """Let the group go on. It is no error if the hook is not active: it may have timed out."""
         from botocore.exceptions import ClientError
 
-        with clients.one_line(f"completion of hook {hook}"):
+        with clients.as_agent_error(f"completion of hook {hook}"):
             try:
                 self._client.complete_lifecycle_action(
                     LifecycleHookName=hook,
@@ -42,8 +42,8 @@ class Hooks:
                 log.info("no active hook", hook=hook, answer=error)
 
     def heartbeat(self, hook: str) -> None:
-        """Start the hook's time limit anew. Raises `AgentError`."""
-        with clients.one_line(f"heartbeat of hook {hook}"):
+        """Restart the hook's time limit. Raises `AgentError`."""
+        with clients.as_agent_error(f"heartbeat of hook {hook}"):
             self._client.record_lifecycle_action_heartbeat(
                 LifecycleHookName=hook,
                 AutoScalingGroupName=self._config.group,
@@ -52,7 +52,7 @@ class Hooks:
 
     def report_unhealthy(self) -> None:
         """Have the group replace this instance. Raises `AgentError`."""
-        with clients.one_line("report of bad health"):
+        with clients.as_agent_error("report of bad health"):
             self._client.set_instance_health(
                 InstanceId=self._instance_id,
                 HealthStatus="Unhealthy",

@@ -1,4 +1,4 @@
-"""The metric that scaling follows."""
+"""The CloudWatch metric that scaling policies use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INTERVAL_S = 60
 
 def publish(client: CloudWatchClient, config: Config, active_calls: int) -> None:
     """Send the number of active calls, by autoscaling group. Raises `AgentError`."""
-    with clients.one_line("metric"):
+    with clients.as_agent_error("metric"):
         client.put_metric_data(
             Namespace=config.metric_namespace,
             MetricData=[

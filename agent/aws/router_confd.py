@@ -1,4 +1,4 @@
-"""What router-confd needs: its own secrets, and the address and credentials of its database."""
+"""Files that router-confd needs: its secrets, and the address and credentials of its database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent.aws import clients, secrets
 from agent.config import Config, Database
 from agent.errors import AgentError
-from agent.facts import Facts
+from agent.facts import InstanceFacts
 from agent.files.atomic import write
 from common import paths, ports
 
@@ -29,8 +29,8 @@ ENCRYPTION_KEY_BYTES = 32
 def new_secrets(service: str) -> dict[str, Any]:
     """First value of a tenant's router-confd secret.
 
-    The API key and the encryption key are 256 bit, URL-safe base64. The authority signs the
-    certificates of the management API; its own certificate is what clients trust.
+    The API key and the encryption key are 256 bit, in URL-safe base64. The authority signs the
+    certificates of the management API; clients trust the authority's own certificate.
     """
     from agent.consul import pki
 
@@ -44,8 +44,8 @@ def new_secrets(service: str) -> dict[str, Any]:
     }
 
 
-def write_secrets(config: Config, instance: Facts) -> None:
-    """Write keys and the certificate of the management API. Raises `AgentError`; repeat it."""
+def write_secrets(config: Config, facts: InstanceFacts) -> None:
+    """Write the keys and the certificate of the management API. Raises `AgentError`."""
     from agent.consul import pki
 
     name, service = config.secrets.router_confd, config.service
@@ -57,7 +57,7 @@ def write_secrets(config: Config, instance: Facts) -> None:
         authority = pki.Pair(value.pop("ca_certificate"), value.pop("ca_key"))
     except KeyError as error:
         raise AgentError(f"secret {name}: key {error} is absent") from None
-    api = pki.issue_server(authority, (f"{service}.c4.internal", "localhost"), instance.private_ip)
+    api = pki.issue_server(authority, (f"{service}.c4.internal", "localhost"), facts.private_ip)
     for file, text in (
         (SECRETS_FILE, json.dumps(value)),
         (API_CERTIFICATE, api.certificate),
@@ -66,10 +66,10 @@ def write_secrets(config: Config, instance: Facts) -> None:
         write(paths.SECRETS / file, text, mode=0o400, owner=USER)
 
 
-def write_database(config: Config, instance: Facts) -> None:
+def write_database(config: Config, facts: InstanceFacts) -> None:
     """Write the database's credentials and router-confd's environment.
 
-    Raises `AgentError` while the database is being made; repeat it.
+    Raises `AgentError` while the database is being created; the caller repeats it.
     """
     database = _required(config)
     found = _describe(config, database)
@@ -84,8 +84,8 @@ def write_database(config: Config, instance: Facts) -> None:
         "C4_ROUTER_CONFD_DATABASE_CREDENTIALS_FILE": paths.SECRETS / DATABASE_FILE,
         "C4_ROUTER_CONFD_DATABASE_CA": paths.RDS_CA,
         "C4_ROUTER_CONFD_SECRETS_FILE": paths.SECRETS / SECRETS_FILE,
-        "C4_ROUTER_CONFD_KAMAILIO_LISTEN": f"{instance.private_ip}:{config.ports.confd_kamailio}",
-        "C4_ROUTER_CONFD_API_LISTEN": f"{instance.private_ip}:{config.ports.confd_api}",
+        "C4_ROUTER_CONFD_KAMAILIO_LISTEN": f"{facts.private_ip}:{config.ports.confd_kamailio}",
+        "C4_ROUTER_CONFD_API_LISTEN": f"{facts.private_ip}:{config.ports.confd_api}",
         "C4_ROUTER_CONFD_API_TLS_CERT": paths.SECRETS / API_CERTIFICATE,
         "C4_ROUTER_CONFD_API_TLS_KEY": paths.SECRETS / API_KEY,
         "C4_ROUTER_CONFD_SPOOL_DIR": paths.ROUTER_CONFD_SPOOL,
@@ -96,9 +96,9 @@ def write_database(config: Config, instance: Facts) -> None:
 def write_credentials(
     config: Config, *, owner: str | None = None, found: DBInstanceTypeDef | None = None
 ) -> None:
-    """Write user and password as RDS keeps them now; it changes them on rotation.
+    """Write the user and the password that RDS has now; RDS changes them on rotation.
 
-    The daemon calls it from time to time, router-confd reads the file on every connect.
+    The daemon calls this regularly, and router-confd reads the file for each connection.
     """
     database = _required(config)
     secret = (found or _describe(config, database)).get("MasterUserSecret", {}).get("SecretArn")
@@ -122,5 +122,5 @@ def _required(config: Config) -> Database:
 
 def _describe(config: Config, database: Database) -> DBInstanceTypeDef:
     rds = clients.client("rds", config.region)
-    with clients.one_line(f"database {database.instance}"):
+    with clients.as_agent_error(f"database {database.instance}"):
         return rds.describe_db_instances(DBInstanceIdentifier=database.instance)["DBInstances"][0]

@@ -1,4 +1,4 @@
-"""Secrets Manager: reading, and making a secret's first value exactly once."""
+"""Secrets Manager: read a secret, and create its first value exactly once."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from agent.errors import AgentError
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# One token for all instances: Secrets Manager then accepts the first value and refuses others.
+# All instances use one token, so that Secrets Manager accepts the first value and no other.
 FIRST_VALUE_TOKEN = "c4-first-value-of-the-secret-0001"
 
 
 class NoValue(AgentError):
-    """The secret exists in Terraform's eyes, but nobody has given it a value yet."""
+    """Terraform has created the secret, but nobody has given it a value yet."""
 
 
 class Deleted(AgentError):
@@ -27,7 +27,7 @@ class Deleted(AgentError):
 
 def read(client: SecretsManagerClient, name: str) -> dict[str, Any]:
     """The secret's current value, a JSON object. Raises `NoValue`, `Deleted`, `AgentError`."""
-    with clients.one_line(f"secret {name}"):
+    with clients.as_agent_error(f"secret {name}"):
         try:
             text = client.get_secret_value(SecretId=name)["SecretString"]
         except client.exceptions.ResourceNotFoundException:
@@ -46,22 +46,22 @@ def read(client: SecretsManagerClient, name: str) -> dict[str, Any]:
 def read_or_create(
     client: SecretsManagerClient, name: str, make: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
-    """The secret's value; `make`'s when it has none yet.
+    """The secret's value; if it has none yet, the one that `make` returns is stored first.
 
-    When several instances come together, the value of one wins and all return it.
+    When several instances do this at once, one value wins and all of them return it.
     """
     try:
         return read(client, name)
     except NoValue:
         pass
-    with clients.one_line(f"first value of secret {name}"):
+    with clients.as_agent_error(f"first value of secret {name}"):
         try:
             client.put_secret_value(
                 SecretId=name,
                 ClientRequestToken=FIRST_VALUE_TOKEN,
                 SecretString=json.dumps(make()),
             )
-            log.info("secret made", secret=name)
+            log.info("secret created", secret=name)
         except client.exceptions.ResourceExistsException:
-            log.info("secret made by another instance", secret=name)
+            log.info("secret created by another instance", secret=name)
     return read(client, name)

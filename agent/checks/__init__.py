@@ -1,1 +1,1 @@
-"""Health: probes that ask a service, and who listens to their result."""
+"""Health checks: probes of the services, their HTTP endpoint, and the self-check."""

@@ -1,4 +1,4 @@
-"""The local HTTP endpoint that Consul's health checks ask."""
+"""The local HTTP endpoint of Consul's health checks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from agent.checks import probes
 from agent.checks.probes import ProbeFailed
 from agent.config import Config
-from agent.facts import Facts
+from agent.facts import InstanceFacts
 
 Probe = Callable[[], str]
 LOOPBACK = "127.0.0.1"
 
 
-def probes_of(config: Config, facts: Facts) -> Mapping[str, Probe]:
-    """Probe by path of the endpoint."""
+def probes_of(config: Config, facts: InstanceFacts) -> Mapping[str, Probe]:
+    """The probes, by the path of the endpoint."""
     address, ports = str(facts.private_ip), config.ports
     return {
         "/health/sip": lambda: probes.sip_options(address, ports.sip),
@@ -26,15 +26,15 @@ def probes_of(config: Config, facts: Facts) -> Mapping[str, Probe]:
     }
 
 
-def own_probe(config: Config, facts: Facts) -> Probe | None:
-    """The probe that Consul's check of the own service asks for; None on Consul servers."""
+def own_probe(config: Config, facts: InstanceFacts) -> Probe | None:
+    """The probe behind Consul's check of this instance's service; None on Consul servers."""
     if config.check_path is None:
         return None
     return probes_of(config, facts)[config.check_path]
 
 
 class HealthServer(ThreadingHTTPServer):
-    """Answers 200 when the probe of the path succeeds, 503 with its reason when not."""
+    """Answers 200 when the path's probe succeeds, else 503 with the reason."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         probe = self.server.table.get(self.path)
         if probe is None:
-            self._answer(404, f"no such path; there are {', '.join(self.server.table)}")
+            self._answer(404, f"no such path; the paths are {', '.join(self.server.table)}")
             return
         try:
             self._answer(200, probe())
@@ -71,4 +71,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silent: one request a second would fill the journal."""
+        """Log nothing: one request a second would fill the journal."""

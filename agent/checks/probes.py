@@ -1,4 +1,4 @@
-"""Probes that really ask a service whether it works."""
+"""Probes that send a service a real request: SIP OPTIONS, an NG ping, or HTTP."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-TIMEOUT_S = 0.8  # a hanging service leaves the lists within 2 s: 1 s interval, then this
+# A hanging service leaves the lists within 2 s: Consul's interval of 1 s, and then this time.
+TIMEOUT_S = 0.8
 RETRANSMIT_S = 0.35
 MAX_DATAGRAM = 65_535
 
 
 class ProbeFailed(Exception):
-    """The service did not answer, or not as it should; the message says which."""
+    """The service did not answer, or gave a wrong answer; the message says which."""
 
 
 def sip_options(address: str, port: int, timeout: float = TIMEOUT_S) -> str:
-    """Ask for `OPTIONS` over UDP and return the status line. Any answer but 200 is a failure."""
+    """Send `OPTIONS` over UDP and return the status line. Any answer but 200 is a failure."""
     token = secrets.token_hex(8)
 
     def request(local: tuple[str, int]) -> bytes:
@@ -45,10 +46,10 @@ def sip_options(address: str, port: int, timeout: float = TIMEOUT_S) -> str:
     def status(answer: bytes) -> str | None:
         head = answer.split(b"\r\n\r\n", 1)[0].decode("utf-8", "replace")
         if not head.startswith("SIP/2.0 ") or token not in head:
-            return None  # an answer to somebody else
+            return None  # the answer to another request
         line = head.split("\r\n", 1)[0]
         if line.startswith("SIP/2.0 1"):
-            return None  # provisional
+            return None  # a provisional answer
         if not line.startswith("SIP/2.0 200"):
             raise ProbeFailed(f"answers {line!r}")
         return line
@@ -70,22 +71,22 @@ def ng(address: str, port: int, command: dict[str, Any], timeout: float = TIMEOU
         try:
             return json.loads(body)
         except ValueError:
-            raise ProbeFailed("answers something that is not JSON") from None
+            raise ProbeFailed("answers with something that is not JSON") from None
 
     return _ask(address, port, request, decode, timeout)
 
 
 def ng_ping(address: str, port: int, timeout: float = TIMEOUT_S) -> str:
-    """Ask rtpengine for a pong."""
+    """Send rtpengine a ping; any answer but `pong` is a failure."""
     answer = ng(address, port, {"command": "ping"}, timeout)
     result = answer.get("result") if isinstance(answer, dict) else None
     if result != "pong":
-        raise ProbeFailed(f"answers {result!r} to ping")
+        raise ProbeFailed(f"answers {result!r} to a ping")
     return "pong"
 
 
 def http_status(address: str, port: int, path: str, timeout: float = TIMEOUT_S) -> str:
-    """Ask for `path` over HTTP; any status but 2xx is a failure."""
+    """Request `path` over HTTP; any status but 2xx is a failure."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
         connection.request("GET", path, headers={"User-Agent": "c4-agent"})
@@ -96,7 +97,7 @@ def http_status(address: str, port: int, path: str, timeout: float = TIMEOUT_S) 
     finally:
         connection.close()
     if not 200 <= response.status < 300:
-        raise ProbeFailed(f"answers status {response.status}")
+        raise ProbeFailed(f"answers with status {response.status}")
     return f"status {response.status}"
 
 
@@ -107,9 +108,9 @@ def _ask(
     parse: Callable[[bytes], T | None],
     timeout: float,
 ) -> T:
-    """Send a datagram, once more after 0.4 s, until `parse` makes something of an answer.
+    """Send a datagram, and again every `RETRANSMIT_S`, until `parse` accepts an answer.
 
-    The socket is connected, so that a closed port is noticed at once.
+    The socket is connected, so that a closed port is noticed at once. Raises `ProbeFailed`.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:

@@ -1,6 +1,6 @@
-"""An instance that stays ill while its peers are well asks to be replaced.
+"""Ask for the replacement of an instance that stays unhealthy while its peers are healthy.
 
-The group's own health check sees the machine only: a machine that runs, but whose service does
+The group's own health check sees the machine only. A machine that runs, but whose service does
 not come back, would stay out of every list and still count as capacity.
 """
 
@@ -19,35 +19,35 @@ LIMIT_S = 300.0
 
 @dataclass
 class SelfCheck:
-    """Probes the own service; `replace` is called when it was ill for `limit_s`.
+    """Probes the instance's service, and calls `replace` when it was unhealthy for `limit_s`.
 
-    Not when all peers are ill as well: then the fault is elsewhere, and a new machine would
-    have it too.
+    It does not when all peers are unhealthy as well: then the fault is elsewhere, and a new
+    machine would have it too.
     """
 
     probe: Probe
-    peers_are_well: Callable[[], bool]
+    peers_are_healthy: Callable[[], bool]
     replace: Callable[[], None]
     limit_s: float = LIMIT_S
     clock: Callable[[], float] = time.monotonic
-    _ill_since: float | None = field(default=None, init=False)
+    _unhealthy_since: float | None = field(default=None, init=False)
 
     def run(self) -> None:
-        """One round. Raises what `peers_are_well` and `replace` raise; repeat it."""
+        """Do one round. Raises what `peers_are_healthy` and `replace` raise."""
         try:
             self.probe()
         except ProbeFailed as error:
             now = self.clock()
-            if self._ill_since is None:
-                self._ill_since = now
-            if now - self._ill_since < self.limit_s or not self.peers_are_well():
+            if self._unhealthy_since is None:
+                self._unhealthy_since = now
+            if now - self._unhealthy_since < self.limit_s or not self.peers_are_healthy():
                 return
-            log.error("ill for too long, asking for replacement", reason=error)
+            log.error("unhealthy for too long; asking for a replacement", reason=error)
             self.replace()
-            self._ill_since = now  # the group may need a while
+            self._unhealthy_since = now  # the group may need some time
         else:
-            self._ill_since = None
+            self._unhealthy_since = None
 
     def forget(self) -> None:
-        """Begin anew, e.g. because somebody has stopped the service on purpose."""
-        self._ill_since = None
+        """Start again, e.g. because somebody has stopped the service on purpose."""
+        self._unhealthy_since = None

@@ -1,1 +1,1 @@
-"""Consul: the local agent, and what servers do for the deployment."""
+"""Consul: the client of the local agent, and the duties of the servers."""

@@ -1,7 +1,7 @@
-"""Access control of Consul: what the instances of each tier of a tenant may see and change.
+"""Consul's access control: what the instances of each tier of a tenant may see and change.
 
 Consul denies everything by default. The leader's agent keeps one policy and one token for each
-tier; the token's value is a secret that only the tier's instances (and the servers) read.
+tier. The token's value is a secret that only the tier's instances and the servers can read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import log
 from agent.aws import clients, secrets
-from agent.consul.local import one_line
+from agent.consul.local import as_agent_error
 from common import names, topology
 from common.topology import Tier
 
@@ -29,8 +29,9 @@ WRITE, READ = {"policy": "write"}, {"policy": "read"}
 
 
 def tier_rules(tenant: str, tier: Tier) -> Rules:
-    """Write the tier's own nodes and service, read the tenant's and the servers; nothing else
-    exists. Routers tell in the tenant's keys what SBCs read there.
+    """Rules: write the tier's own nodes and service, read the tenant's and the servers'.
+
+    Nothing else is visible. Routers also write the tenant's keys, which SBCs read.
     """
     own = names.node_prefix(tenant, tier)
     services = {names.service_name(tenant, t): WRITE if t is tier else READ for t in Tier}
@@ -63,7 +64,7 @@ def _owner(policy: str) -> tuple[str, Tier] | None:
 
 
 def operator_rules() -> Rules:
-    """Read all, for whoever looks around on a Consul server."""
+    """Rules: read everything, for an operator on a Consul server."""
     everything = {"": READ}
     return {
         "node_prefix": everything,
@@ -74,12 +75,12 @@ def operator_rules() -> Rules:
 
 
 def accessor(secret_id: str) -> str:
-    """Public id of a token, from its value: making it again is noticed."""
+    """Public id of a token, derived from its value, so that a second creation is noticed."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, secret_id))
 
 
 class AccessControl:
-    """Policies and tokens, made equal to the tenants' tiers that exist."""
+    """Keeps policies and tokens equal to the tiers of tenants that exist."""
 
     def __init__(
         self, api: Any, client: SecretsManagerClient, deployment: str, operator_token: str
@@ -90,8 +91,8 @@ class AccessControl:
         self._operator_token = operator_token
 
     def reconcile(self) -> None:
-        """Make what is missing, remove what has no secret. Raises `AgentError`; repeat it."""
-        with one_line("access control"):
+        """Create what is missing, and remove what has no secret. Raises `AgentError`."""
+        with as_agent_error("access control"):
             self._ensure(OPERATOR, operator_rules(), self._operator_token)
             tiers = list(self._tiers())
             for name, tenant, tier in tiers:
@@ -99,7 +100,7 @@ class AccessControl:
             self._forget({policy_name(tenant, tier) for _, tenant, tier in tiers})
 
     def _tiers(self) -> Iterator[tuple[str, str, Tier]]:
-        """Secret, tenant, tier, where the tenant's Terraform stack has made the secret."""
+        """Secret, tenant and tier of each secret that a tenant's Terraform stack has created."""
         for name in self._secrets():
             tenant = name.split("/")[2]
             for tier in Tier:
@@ -111,7 +112,7 @@ class AccessControl:
         prefix = names.secret_name(self._deployment, "")
         more: dict[str, Any] = {}
         while True:
-            with clients.one_line("list of secrets"):
+            with clients.as_agent_error("list of secrets"):
                 page = self._client.list_secrets(
                     Filters=[{"Key": "name", "Values": [prefix]}], MaxResults=100, **more
                 )
@@ -121,7 +122,7 @@ class AccessControl:
             more = {"NextToken": page["NextToken"]}
 
     def _ensure_tier(self, name: str, tenant: str, tier: Tier) -> None:
-        """The token exists in Consul before anybody can read it: agents remember a refusal."""
+        """Create the token in Consul before anybody can read it: agents remember a refusal."""
         policy, rules = policy_name(tenant, tier), tier_rules(tenant, tier)
         try:
             token = str(secrets.read(self._client, name)["token"])
@@ -133,7 +134,7 @@ class AccessControl:
         self._ensure(policy, rules, token)
 
     def _forget(self, present: set[str]) -> None:
-        """Remove policies whose secret is gone, with their tokens: the tenant was removed."""
+        """Remove policies, with their tokens, whose secret was removed with the tenant."""
         acl = self._api.acl
         for policy in acl.policy.list():
             name, owner = policy["Name"], _owner(policy["Name"])
@@ -146,7 +147,10 @@ class AccessControl:
             log.info("policy and tokens removed", policy=name)
 
     def _has_secret(self, tenant: str, tier: Tier) -> bool:
-        """Asked for itself: to remove the token of a tier that lives would end its calls."""
+        """Whether the secret exists. It is looked up by name, as a list may be incomplete.
+
+        To remove the token of a tier in use would end its calls.
+        """
         try:
             secrets.read(self._client, names.token_secret(self._deployment, tenant, tier))
         except (secrets.NoValue, secrets.Deleted):
@@ -154,12 +158,12 @@ class AccessControl:
         return True
 
     def _ensure(self, policy: str, rules: Rules, secret_id: str) -> None:
-        """A policy of that name with these rules, and the token with it."""
+        """Create or correct the policy of that name with these rules, and its token."""
         acl = self._api.acl
         known = {found["Name"]: found["ID"] for found in acl.policy.list()}
         if policy not in known:
             acl.policy.create(policy, rules=rules)
-            log.info("policy made", policy=policy)
+            log.info("policy created", policy=policy)
         elif json.loads(acl.policy.read(known[policy])["Rules"]) != rules:
             acl.policy.update(known[policy], policy, rules=rules)
             log.info("policy changed", policy=policy)
@@ -170,4 +174,4 @@ class AccessControl:
                 policies_name=[policy],
                 description=policy,
             )
-            log.info("token made", policy=policy)
+            log.info("token created", policy=policy)

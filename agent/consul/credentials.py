@@ -1,8 +1,8 @@
-"""What the Consul agent needs of Secrets Manager: gossip key, certificates, tokens.
+"""Credentials of the Consul agent, from Secrets Manager: gossip key, certificates, tokens.
 
-The servers make the first values. Everybody reads the agents' secret; the authorities' keys and
-the management token are in the servers' secret alone. Servers that begin with empty disks find
-all of it again, so agents that have lost the old ones get along with them.
+The servers create the first values. Every instance reads the agents' secret; the authorities'
+keys and the management token are in the servers' secret only. Servers that start with empty disks
+find the same values again, so that agents which lost the old servers can work with the new ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agent.aws import clients, secrets
 from agent.config import Config
 from agent.errors import AgentError
-from agent.facts import Facts
+from agent.facts import InstanceFacts
 from agent.files.atomic import write
 from common import paths
 from common.topology import Role
@@ -53,12 +53,12 @@ def new_agent_secret(server_secret: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_all(config: Config, instance: Facts) -> None:
-    """Write Consul's secret configuration and certificates. Raises `AgentError`; repeat it."""
+def write_all(config: Config, facts: InstanceFacts) -> None:
+    """Write Consul's secret configuration and certificates. Raises `AgentError`."""
     client = clients.client("secretsmanager", config.region)
     try:
         if config.role is Role.CONSUL_SERVER:
-            value, more = _of_server(client, config, instance)
+            value, more = _of_server(client, config, facts)
         else:
             value, more = _of_tenant(client, config)
         text = json.dumps({"encrypt": value["gossip_key"]} | more)
@@ -69,7 +69,7 @@ def write_all(config: Config, instance: Facts) -> None:
 
 
 def _of_tenant(client: SecretsManagerClient, config: Config) -> tuple[Value, Value]:
-    """The agents' secret, and configuration: the tier's token for whatever happens here."""
+    """The agents' secret, and configuration: the tier's token for all callers on the instance."""
     name = config.secrets.consul_tier
     if name is None:
         raise AgentError("secrets.consul_tier: required on a tenant's instance, but absent")
@@ -79,9 +79,9 @@ def _of_tenant(client: SecretsManagerClient, config: Config) -> tuple[Value, Val
 
 
 def _of_server(
-    client: SecretsManagerClient, config: Config, instance: Facts
+    client: SecretsManagerClient, config: Config, facts: InstanceFacts
 ) -> tuple[Value, Value]:
-    """Make what the servers own; the agents' secret, and the servers' configuration."""
+    """Create the servers' values; return the agents' secret and the servers' configuration."""
     from agent.consul import pki, quorum
 
     name = config.secrets.consul_server
@@ -92,16 +92,16 @@ def _of_server(
         client, config.secrets.consul_agent, lambda: new_agent_secret(own)
     )
     authority = pki.Pair(own["ca_certificate"], own["ca_key"])
-    # The first name is the one that verify_server_hostname insists on.
+    # The first name is the one that verify_server_hostname requires.
     hosts = (f"server.{config.deployment}.consul", "localhost")
-    server = pki.issue_server(authority, hosts, instance.private_ip)
+    server = pki.issue_server(authority, hosts, facts.private_ip)
     write(paths.CONSUL_TLS / "server.pem", server.certificate, mode=0o400, owner=USER)
     write(paths.CONSUL_TLS / "server-key.pem", server.key, mode=0o400, owner=USER)
     management, operator = own["management_token"], own["operator_token"]
     text = json.dumps({"management": management, "operator": operator})
     write(paths.CONSUL_TOKENS, text, mode=0o400, owner="c4")
     tokens = _tokens(initial_management=management, agent=management, default=operator)
-    more = {"node_id": quorum.node_id(instance.instance_id)}
+    more = {"node_id": quorum.node_id(facts.instance_id)}
     return value, tokens | more | _agents_authority(own)
 
 
@@ -110,10 +110,10 @@ def _tokens(**tokens: str) -> Value:
 
 
 def _agents_authority(own: Value) -> Value:
-    """The authority for the agents' certificates, the same for servers that begin anew.
+    """The authority for the agents' certificates; replaced servers use the same one.
 
-    Not the servers' own one: an agent may ask for any DNS name, a server's as well. Servers
-    believe in Raft only those whom the servers' own authority has signed.
+    It is not the authority of the servers, because an agent may ask for any DNS name, even that
+    of a server. In Raft, servers accept only certificates that their own authority has signed.
     """
     config = {"root_cert": own["agents_ca_certificate"], "private_key": own["agents_ca_key"]}
     return {"connect": {"ca_config": config}}

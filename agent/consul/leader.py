@@ -1,4 +1,4 @@
-"""What the agent does on Consul servers, on the leader's machine alone."""
+"""Duties of the agent on Consul's leader, which it has for the whole deployment."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from agent.aws import clients
 from agent.consul import members
-from agent.consul.local import one_line
+from agent.consul.local import as_agent_error
 from agent.errors import AgentError
 from common import paths
 from common.names import TAG_DEPLOYMENT
 
 if TYPE_CHECKING:
     from agent.config import Config
-    from agent.facts import Facts
+    from agent.facts import InstanceFacts
 
 
-def lead(config: Config, instance: Facts, api: Any) -> None:
-    """One round of the leader's duties; nothing on the others. Raises `AgentError`."""
-    if not leads(api, str(instance.private_ip)):
+def lead(config: Config, facts: InstanceFacts, api: Any) -> None:
+    """Do one round of the leader's duties; do nothing on other servers. Raises `AgentError`."""
+    if not leads(api, str(facts.private_ip)):
         return
     from agent.consul.acl import AccessControl
 
     client = clients.client("secretsmanager", config.region)
     AccessControl(api, client, config.deployment, tokens()["operator"]).reconcile()
     ec2 = clients.client("ec2", config.region)
-    members.forget_terminated(api, ec2)
-    # After their tokens are there: an agent remembers a refusal for a while.
-    members.gather(api, ec2, {TAG_DEPLOYMENT: config.tags[TAG_DEPLOYMENT]})
+    members.remove_terminated(api, ec2)
+    # Only after their tokens exist, because an agent remembers a refusal for some time.
+    members.rejoin_lost(api, ec2, {TAG_DEPLOYMENT: config.tags[TAG_DEPLOYMENT]})
 
 
 def tokens() -> dict[str, str]:
@@ -42,5 +42,5 @@ def tokens() -> dict[str, str]:
 
 def leads(api: Any, address: str) -> bool:
     """True when the Consul server at `address` is the leader. Raises `AgentError`."""
-    with one_line("leader"):
+    with as_agent_error("leader"):
         return str(api.status.leader()).rpartition(":")[0] == address

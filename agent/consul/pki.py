@@ -1,4 +1,4 @@
-"""Certificates of servers inside the VPC, from authorities that the deployment makes for itself."""
+"""Certificates of servers inside the VPC, signed by the deployment's own authorities."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Pair(NamedTuple):
 
 
 def new_authority(title: str) -> Pair:
-    """A certificate authority that may sign nothing but leaf certificates."""
+    """A certificate authority that may sign leaf certificates only."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(title)
     builder = (
@@ -37,7 +37,7 @@ def new_authority(title: str) -> Pair:
 
 
 def issue_server(authority: Pair, hosts: Sequence[str], address: IPv4Address) -> Pair:
-    """Certificate of a server that clients reach by one of `hosts` or by its address."""
+    """Certificate of a server that clients reach under one of `hosts` or under its address."""
     signer = serialization.load_pem_private_key(authority.key.encode(), password=None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise ValueError("the authority's key must be an elliptic curve key")

@@ -1,9 +1,9 @@
-"""A Consul cluster that has lost most of its servers for good goes on with one that is left.
+"""Recover a Consul cluster that has lost a majority of its servers for good.
 
 A leader needs the votes of a majority of the servers that Raft knows. Once the group has replaced
-that majority, it never votes again, and nobody is there to let the new servers in. What Consul
-holds is made again by those who wrote it, so the server that is left may decide alone; but only
-when no majority can be anywhere else. `obstacle` has the conditions.
+that majority, there are never enough votes again, and no leader can add the new servers. Every
+value that Consul holds is written again by its writer, so a surviving server may continue alone,
+but only when no majority can exist elsewhere. `obstacle` has the conditions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from consul.callback import CB
 
 from agent import log
 from agent.aws.ec2_instances import instances
-from agent.consul.local import one_line
+from agent.consul.local import as_agent_error
 from agent.consul.members import alive
 from agent.files.atomic import write
 from common import paths
@@ -28,18 +28,18 @@ from common import paths
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-TERMINATED = "terminated"  # not "shutting-down": what shuts down may still vote
+TERMINATED = "terminated"  # not "shutting-down": such a server may still vote
 BOOTED = ("pending", "running")
 
 
 def node_id(instance_id: str) -> str:
-    """Id of a server in Raft, from which its instance can be told when nothing else is known."""
+    """Id of a server in Raft. It contains the instance id, which may be all that is known."""
     digits = instance_id.removeprefix("i-")
     return str(UUID(f"{len(digits):02x}{digits:0>30}"))
 
 
 def instance_of(raft_id: str) -> str | None:
-    """The instance of a server in Raft; None when the id is not one of `node_id`."""
+    """The instance id of a server in Raft; None when `node_id` did not make the Raft id."""
     try:
         digits = UUID(raft_id).hex
         length = int(digits[:2], 16)
@@ -51,24 +51,24 @@ def instance_of(raft_id: str) -> str | None:
 
 @dataclass(frozen=True)
 class View:
-    """What a server without a leader sees."""
+    """What a server without a leader knows of the others."""
 
     own: str  # instance id
     servers: Mapping[str, str]  # of the last Raft configuration: id in Raft -> address
-    voters: frozenset[str]  # those of them that may vote; a new one waits for some seconds
-    states: Mapping[str, str]  # of the servers' instances, and of all instances of the group
-    members: frozenset[str]  # instance ids of servers and agents that gossip says are alive
+    voters: frozenset[str]  # servers that may vote; a new one has to wait for some seconds
+    states: Mapping[str, str]  # EC2 state of the servers' and of all the group's instances
+    members: frozenset[str]  # instance ids of servers and agents that are alive in gossip
 
 
 def obstacle(view: View) -> str | None:
-    """Why the server must not go on alone; None when it must."""
+    """Why the server must not continue alone; None when it must."""
     if node_id(view.own) not in view.servers:
-        return "this server is not one of Raft's"
+        return "Raft does not know this server"
     instances = {raft_id: instance_of(raft_id) for raft_id in view.servers}
     if unknown := sorted(raft_id for raft_id, instance in instances.items() if instance is None):
-        return f"no instance known of {unknown}"
+        return f"the instance of {unknown} is not known"
     if view.own not in view.states:
-        return "EC2 does not show this instance: what else it does not show proves nothing"
+        return "EC2 does not show this instance, so a missing one proves nothing"
     left = {
         r: i for r, i in instances.items() if i and view.states.get(i, TERMINATED) != TERMINATED
     }
@@ -78,7 +78,7 @@ def obstacle(view: View) -> str | None:
     first = voters[0] if voters else min(left.values())
     if first != view.own:
         return f"{first} decides"
-    # A leader among them would have told this server by now.
+    # A leader among them would have contacted this server by now.
     booted = {instance for instance, state in view.states.items() if state in BOOTED}
     if apart := sorted(booted - view.members - {view.own}):
         return f"no contact with {apart}"
@@ -86,14 +86,14 @@ def obstacle(view: View) -> str | None:
 
 
 def peers(view: View) -> str:
-    """Raft's recovery file: this server is all there is; the leader lets in the others."""
+    """Raft's recovery file, with this server as the only one; it adds the others as leader."""
     own = node_id(view.own)
     return json.dumps([{"id": own, "address": view.servers[own], "non_voter": False}])
 
 
 @dataclass
 class Quorum:
-    """Watches for a leader; without one for `limit_s`, decides whether this server goes on."""
+    """Watches for a leader. After `limit_s` without one, it may have this server continue alone."""
 
     own: str
     tags: Mapping[str, str]  # of the group's instances
@@ -106,8 +106,8 @@ class Quorum:
     _said: str | None = field(default=None, init=False)
 
     def run(self) -> None:
-        """One round. Raises `AgentError`; repeat it."""
-        with one_line("leader"):
+        """Do one round. Raises `AgentError`."""
+        with as_agent_error("leader"):
             leader = self.api.status.leader()
         now = self.clock()
         if leader:
@@ -118,22 +118,22 @@ class Quorum:
         if now - self._since < self.limit_s:
             return
         view = self._look()
-        reason = "this server waits to be let in" if view is None else obstacle(view)
+        reason = "no leader has added this server yet" if view is None else obstacle(view)
         if view is not None and reason is None:
             text = peers(view)
-            log.warning("going on alone: most of the servers are gone for good", peers=text)
-            write(self.recovery, text)  # c4-quorum.path sees it
+            log.warning("continuing alone: a majority of servers is terminated", peers=text)
+            write(self.recovery, text)  # c4-quorum.path notices the file
             self._since = now  # Consul needs a moment to start
         elif reason != self._said:
-            log.warning("no leader, but this server does not go on alone", reason=reason)
+            log.warning("no leader, but this server must not continue alone", reason=reason)
         self._said = reason
 
     def _look(self) -> View | None:
-        """None on a server that knows no others yet."""
-        with one_line("Raft configuration"):
+        """None on a server that does not know any other yet."""
+        with as_agent_error("Raft configuration"):
             if not self.api.status.peers():
                 return None
-            # What this server itself knows, for which py-consul has no call.
+            # The server's own copy of the configuration; py-consul has no call for that.
             found = self.api.http.get(
                 CB.json(allow_404=False),
                 "/v1/operator/raft/configuration",

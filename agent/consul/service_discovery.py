@@ -1,4 +1,4 @@
-"""The tenant's SIP plane, as Consul knows it, and who of it does what is done once."""
+"""The tenant's healthy instances according to Consul, and the choice of one for a single task."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ T = TypeVar("T")
 
 
 class Sbc(NamedTuple):
-    """Where a registration goes out, and where the carrier's calls come in."""
+    """An SBC: registrations are sent through `private`, and calls of carriers reach `public`."""
 
     private: str
     public: str
 
 
-class Plane(NamedTuple):
+class HealthyInstances(NamedTuple):
     """Addresses of the tenant's instances that pass their checks."""
 
     routers: frozenset[str]
     sbcs: frozenset[Sbc]
-    confds: tuple[str, ...]  # `http://ADDRESS:PORT`, the first is asked first
+    router_confds: tuple[str, ...]  # `http://ADDRESS:PORT`, in the order in which to try them
 
 
-def of(consul: LocalConsul, tags: Mapping[str, str]) -> Plane:
-    """Instances that pass their checks, of the tenant in the tags. Raises `AgentError`."""
+def healthy_instances(consul: LocalConsul, tags: Mapping[str, str]) -> HealthyInstances:
+    """The instances of the tenant in `tags` that pass their checks. Raises `AgentError`."""
 
     def instances(tier: Tier) -> list[dict[str, Any]]:
         return consul.instances(names.service_name(tags[names.TAG_TENANT], tier))
 
-    confds = [f"http://{i['Address']}:{i['Port']}" for i in instances(Tier.ROUTER_CONFD)]
-    random.shuffle(confds)
-    return Plane(
+    router_confds = [f"http://{i['Address']}:{i['Port']}" for i in instances(Tier.ROUTER_CONFD)]
+    random.shuffle(router_confds)
+    return HealthyInstances(
         routers=frozenset(i["Address"] for i in instances(Tier.ROUTER)),
         sbcs=frozenset(
             Sbc(i["Address"], i["Meta"]["public_ip"])
             for i in instances(Tier.SBC)
             if i["Meta"].get("public_ip")
         ),
-        confds=tuple(confds),
+        router_confds=tuple(router_confds),
     )
 
 
-def ask(confds: Iterable[str], path: str, what: str, read: Callable[[Any], T]) -> T:
-    """What `read` makes of the JSON of the first router-confd that answers well.
+def ask(router_confds: Iterable[str], path: str, what: str, read: Callable[[Any], T]) -> T:
+    """GET `path` from the first router-confd that gives a good answer; `read` decodes its JSON.
 
-    It may raise ValueError, KeyError or TypeError: then the next one is asked. Raises
+    When `read` raises ValueError, KeyError or TypeError, the next one is tried. Raises
     `AgentError`, which names `what`.
     """
     problem = "no router-confd"
-    for base in confds:
+    for base in router_confds:
         try:
             reply = requests.get(base + path, timeout=TIMEOUT_S)
             reply.raise_for_status()
@@ -69,6 +69,9 @@ def ask(confds: Iterable[str], path: str, what: str, read: Callable[[Any], T]) -
     raise AgentError(f"{what}: {problem}")
 
 
-def highest(task: str, candidates: Iterable[str]) -> str:
-    """Rendezvous hashing: all agree on who has the task; when one goes, only its tasks move."""
+def elect(task: str, candidates: Iterable[str]) -> str:
+    """The candidate that has the task, by rendezvous hashing.
+
+    All instances agree without a message. When a candidate goes, only its own tasks move.
+    """
     return max(candidates, key=lambda c: hashlib.sha256(f"{task}|{c}".encode()).digest())

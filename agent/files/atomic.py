@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Atomic writing of files: as a whole, or not at all."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def write(
 ) -> None:
     """Replace `path` by `text` in one step; a reader sees the old content or the new.
 
-    Nobody else sees a byte before the mode is right. `owner` is a user, which only root may
-    give; `group` is that user's of the same name when it is absent.
+    No other user can read the file before its mode is set. Only root may set an `owner`, which is
+    a user's name. Without `group`, the owner's group of the same name is used.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
@@ -45,9 +45,9 @@ def write_newer(
     owner: str | None = None,
     group: str | int | None = None,
 ) -> None:
-    """Replace `path` by `text`, with a later second as its time.
+    """Replace `path` by `text`, with a modification time in a later second than before.
 
-    Kamailio's db_text compares whole seconds, and would overlook a second change within one.
+    Kamailio's db_text compares whole seconds, and would not notice two changes within one second.
     """
     before = int(path.stat().st_mtime) if path.exists() else 0
     write(path, text, mode=mode, owner=owner, group=group)

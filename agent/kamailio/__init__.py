@@ -1,1 +1,1 @@
-"""Kamailio and rtpengine on this instance: RPC, dialogs, lists, registrations, certificate."""
+"""Kamailio and rtpengine of this instance: RPC, dialogs, lists, registrations, certificate."""

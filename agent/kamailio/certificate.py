@@ -1,7 +1,7 @@
-"""The SBCs' certificate: from Secrets Manager to Kamailio, again after each renewal.
+"""Bring the SBCs' certificate from Secrets Manager to Kamailio, again after each renewal.
 
 An operator stores `{"certificate": PEM chain, "private_key": PEM}` as the secret's value. Until
-then all SBCs of the tenant share a self-signed certificate, so that TLS is there from the start.
+then all SBCs of the tenant share a self-signed certificate, so that TLS works from the start.
 """
 
 from __future__ import annotations
@@ -11,47 +11,47 @@ from typing import Any
 from agent.aws import clients, secrets
 from agent.config import Config
 from agent.errors import AgentError
-from agent.facts import Facts
+from agent.facts import InstanceFacts
 from agent.files.atomic import write
 from common import paths
 
 CERTIFICATE = paths.TLS_CERTIFICATE.name
 KEY = paths.TLS_KEY.name
-RELOAD = "tls.reload"  # Kamailio's RPC: new connections get the new certificate
+RELOAD = "tls.reload"  # Kamailio's RPC; new connections use the new certificate
 
 
-def first_value(host: str, instance: Facts) -> dict[str, Any]:
-    """A certificate that nobody's authority has signed."""
+def first_value(host: str, facts: InstanceFacts) -> dict[str, Any]:
+    """A self-signed certificate."""
     from agent.consul import pki
 
     authority = pki.new_authority(f"{host} (self-signed)")
-    pair = pki.issue_server(authority, (host,), instance.advertised_ip)
+    pair = pki.issue_server(authority, (host,), facts.advertised_ip)
     return {"certificate": pair.certificate + authority.certificate, "private_key": pair.key}
 
 
-def refresh(config: Config, instance: Facts, *, owner: str | None = None) -> bool:
-    """Write what the secret holds now; True when it is another certificate than before.
+def refresh(config: Config, facts: InstanceFacts, *, owner: str | None = None) -> bool:
+    """Write the secret's current value; True when it is another certificate than before.
 
-    A value that TLS cannot use leaves the last good one. Raises `AgentError`; repeat it.
+    A value that TLS cannot use does not replace the last good one. Raises `AgentError`.
     """
     name = config.secrets.sbc_tls
     if name is None:
         raise AgentError("secrets.sbc_tls: required on an SBC, but absent")
     host = f"{config.service}.c4.internal"
     client = clients.client("secretsmanager", config.region)
-    value = secrets.read_or_create(client, name, lambda: first_value(host, instance))
+    value = secrets.read_or_create(client, name, lambda: first_value(host, facts))
     certificate, key = _checked(name, value)
     place = paths.KAMAILIO / CERTIFICATE
     if place.exists() and place.read_text(encoding="utf-8") == certificate:
         return False
-    # Kamailio's group reads the key, and nobody else.
+    # Only Kamailio's group may read the key.
     write(paths.KAMAILIO / KEY, key, mode=0o440, owner=owner, group="kamailio")
     write(place, certificate, owner=owner)
     return True
 
 
 def _checked(name: str, value: dict[str, Any]) -> tuple[str, str]:
-    """The chain and its key, which belong together."""
+    """The chain and its key, which were checked to belong together."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -62,7 +62,7 @@ def _checked(name: str, value: dict[str, Any]) -> tuple[str, str]:
     except KeyError as error:
         raise AgentError(f"secret {name}: key {error} is absent") from None
     except (ValueError, TypeError):
-        raise AgentError(f"secret {name}: must hold PEM, the key without password") from None
+        raise AgentError(f"secret {name}: must hold PEM, the key without a password") from None
     if leaf.public_key() != public:
-        raise AgentError(f"secret {name}: private_key is not the key of certificate")
+        raise AgentError(f"secret {name}: private_key does not belong to certificate")
     return certificate, key

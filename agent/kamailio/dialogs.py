@@ -1,8 +1,8 @@
-"""Active calls of this instance, and their records: what scaling follows, and drains wait for.
+"""Count the active calls of this instance and their unconfirmed records, for scaling and drains.
 
-Kamailio's own counters include the dialogs that its peers replicate to it, so they tell the
-size of the whole tier. Every node numbers the dialogs that it made from its own start in steps
-of `NODE_ID_STEP` (`Facts.node_id`): the number tells whose a dialog is.
+Kamailio's own counters include the replicas of its peers' dialogs, so they count the calls of the
+whole tier. Every node numbers the dialogs that it creates in steps of `NODE_ID_STEP`, from a
+number of its own (`InstanceFacts.node_id`). So the number of a dialog tells which node created it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agent.checks import probes
 from agent.checks.probes import ProbeFailed
 from agent.config import Config
 from agent.errors import AgentError
-from agent.facts import Facts
+from agent.facts import InstanceFacts
 from agent.kamailio import kamcmd
 from agent.kamailio.dialog_state import State
 from agent.kamailio.kamcmd import RpcFailed
@@ -30,26 +30,30 @@ from common.topology import Role
 DUMP = paths.DIALOGS / "dialogs.json"  # one JSON object per line
 Rpc = Callable[..., str]
 Dialog = dict[str, Any]  # as Kamailio dumps it
-_UNSENT = re.compile(r"name: unconfirmed_records\s+slots: \d+\s+all: (\d+)")
+_UNCONFIRMED = re.compile(r"name: unconfirmed_records\s+slots: \d+\s+all: (\d+)")
 
 
-def calls(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> int | None:
-    """Number of active calls of this instance; None for a tier without. Raises `AgentError`."""
+def active_calls(
+    config: Config, facts: InstanceFacts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP
+) -> int | None:
+    """Number of this instance's active calls; None on a role without. Raises `AgentError`."""
     return _count(config, facts, rpc, dump, _lives)
 
 
-def bound(config: Config, facts: Facts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> int | None:
+def calls_to_wait_for(
+    config: Config, facts: InstanceFacts, rpc: Rpc = kamcmd.rpc, dump: Path = DUMP
+) -> int | None:
     """Number of calls that would be lost with this instance. Raises `AgentError`.
 
-    An established call needs no particular router: every router can carry it on. An SBC's
-    calls need its public address, an rtpengine's their ports.
+    An established call does not need its router, as every router can carry it on. Calls of an
+    SBC need its public address, and calls of an rtpengine need its ports.
     """
     return _count(config, facts, rpc, dump, _rings if config.role is Role.ROUTER else _lives)
 
 
 def _lives(dialog: Dialog) -> bool:
     if dialog["state"] < State.CONFIRMED_WITHOUT_ACK:
-        variables = dialog["variables"]  # the SBC's notes: TAKE_OVER_REPLY, IN_DIALOG
+        variables = dialog["variables"]  # set by the SBC's routes TAKE_OVER_REPLY and IN_DIALOG
         answered = "answered" in variables and "ended" not in variables
         return answered or not (_came_back(dialog) or _is_stale(dialog))
     return bool(dialog["state"] < State.DELETED)
@@ -62,34 +66,40 @@ def _rings(dialog: Dialog) -> bool:
 
 
 def _is_stale(dialog: Dialog) -> bool:
-    """Of a call that cannot ring any more: one whose transaction went another way than to its end
-    would stay for hours.
+    """True for a call that cannot be ringing any more.
+
+    A dialog whose transaction did not end it would otherwise count for hours.
     """
     return bool(time.time() - dialog["init_ts"] >= RINGING_LIMIT_S + RINGING_MARGIN_S)
 
 
 def _came_back(dialog: Dialog) -> bool:
-    """From a peer after a restart, without the socket that it began on: its transaction is no more,
-    and Kamailio never learns that it is answered or ends.
+    """True for a dialog that a peer has sent back after a restart.
+
+    It lacks the socket that it began on. Its transaction no longer exists, so Kamailio never
+    learns that the call is answered or ended.
     """
     return not dialog["caller"]["socket"]
 
 
-def unsent(config: Config, rpc: Rpc = kamcmd.rpc) -> int | None:
-    """Call records that router-confd has not confirmed to this router. Raises `AgentError`."""
+def unconfirmed_records(config: Config, rpc: Rpc = kamcmd.rpc) -> int | None:
+    """Number of call records that router-confd has not confirmed to this router.
+
+    None on other roles. Raises `AgentError`.
+    """
     if config.role is not Role.ROUTER:
         return None
     try:
-        found = _UNSENT.search(rpc("htable.stats"))
+        found = _UNCONFIRMED.search(rpc("htable.stats"))
     except RpcFailed as error:
-        raise AgentError(f"unsent records: {error}") from None
+        raise AgentError(f"unconfirmed records: {error}") from None
     if found is None:
-        raise AgentError("unsent records: Kamailio has no such table")
+        raise AgentError("unconfirmed records: Kamailio has no such table")
     return int(found[1])
 
 
 def _count(
-    config: Config, facts: Facts, rpc: Rpc, dump: Path, counts: Callable[[Dialog], bool]
+    config: Config, facts: InstanceFacts, rpc: Rpc, dump: Path, counts: Callable[[Dialog], bool]
 ) -> int | None:
     try:
         if config.role.runs_kamailio:
@@ -103,14 +113,14 @@ def _count(
     return None
 
 
-def _own_dialogs(facts: Facts, rpc: Rpc, dump: Path) -> Iterator[Dialog]:
-    """The dialogs that this node made."""
+def _own_dialogs(facts: InstanceFacts, rpc: Rpc, dump: Path) -> Iterator[Dialog]:
+    """The dialogs that this node created."""
     return (d for d in dialogs(rpc, dump) if d["h_id"] % NODE_ID_STEP == facts.node_id)
 
 
 def dialogs(rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> Iterator[Dialog]:
     """All dialogs that Kamailio has. Raises `RpcFailed`, OSError, and ValueError for a bad dump."""
-    # A drain must not read what another thread's dump has just begun to write.
+    # Each thread has its own file: a drain must not read another thread's unfinished dump.
     dump = dump.with_stem(f"{dump.stem}-{threading.current_thread().name}")
     dump.unlink(missing_ok=True)  # Kamailio appends
     try:
@@ -119,7 +129,7 @@ def dialogs(rpc: Rpc = kamcmd.rpc, dump: Path = DUMP) -> Iterator[Dialog]:
             for line in lines:
                 yield json.loads(line)
     finally:
-        dump.unlink(missing_ok=True)  # who calls whom is nobody's business
+        dump.unlink(missing_ok=True)  # the dump tells who calls whom, so it must not stay
 
 
 def _rtpengine(address: str, port: int) -> int:
@@ -128,4 +138,4 @@ def _rtpengine(address: str, port: int) -> int:
     try:
         return int(answer["statistics"]["currentstatistics"]["sessionsown"])
     except (KeyError, TypeError, ValueError):
-        raise ProbeFailed("answers without currentstatistics.sessionsown") from None
+        raise ProbeFailed("the answer lacks currentstatistics.sessionsown") from None

@@ -1,7 +1,8 @@
-"""Tell Kamailio's DMQ who its peers are, while it runs.
+"""Set the peers of Kamailio's DMQ while Kamailio runs.
 
-DMQ has no command to add a peer, and reads its configured address only while it is alone. But it
-accepts a notification, the message by which its peers announce each other: we send it one.
+DMQ has no command that adds a peer, and reads its configured address only while it has no peers.
+But it accepts a notification, the message by which peers announce each other, so the agent sends
+it one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _REMOVE = 3  # DLG_DMQ_RM of Kamailio's dialog module
 _NODE = re.compile(r"host: (\S+)\s+port: (\d+).*?status: (\w+).*?local: (\d)", re.DOTALL)
 
 
-class Node(NamedTuple):
+class DmqNode(NamedTuple):
     """A member of the bus, as Kamailio lists it."""
 
     host: str
@@ -36,17 +37,17 @@ class Node(NamedTuple):
         return f"sip:{self.host}:{self.port}"
 
 
-def nodes(rpc: Callable[..., str]) -> list[Node]:
-    """Members that Kamailio knows, itself included. Raises `RpcFailed`."""
+def nodes(rpc: Callable[..., str]) -> list[DmqNode]:
+    """The members that Kamailio knows, including itself. Raises `RpcFailed`."""
     reply = rpc("dmq.list_nodes")
     return [
-        Node(host, int(port), status == "active", local == "1")
+        DmqNode(host, int(port), status == "active", local == "1")
         for host, port, status, local in _NODE.findall(reply)
     ]
 
 
-def own_node(known: Iterable[Node]) -> Node:
-    """The node itself, of those that it knows. Raises `RpcFailed`."""
+def own_node(known: Iterable[DmqNode]) -> DmqNode:
+    """Kamailio's own entry among the nodes that it knows. Raises `RpcFailed`."""
     own = next((node for node in known if node.local), None)
     if own is None:
         raise RpcFailed("DMQ does not list its own node")
@@ -54,9 +55,9 @@ def own_node(known: Iterable[Node]) -> Node:
 
 
 def set_peers(uris: Sequence[str], rpc: Callable[..., str]) -> str:
-    """Make `uris` Kamailio's peers: announce them, remove all others. Raises `RpcFailed`.
+    """Make `uris` Kamailio's peers: announce them, and remove all others. Raises `RpcFailed`.
 
-    A peer that did not answer a ping is removed too: announced anew it is active at once.
+    A peer that did not answer a ping is removed too: announced again, it is active at once.
     """
     known = nodes(rpc)
     own = own_node(known)
@@ -74,29 +75,30 @@ def _uptime_s(rpc: Callable[..., str]) -> int:
     return int(match[1]) if match else 0
 
 
-def _introduce(own: Node, strangers: Iterable[str]) -> None:
-    """Tell the peers that this node has started, before it asks them for their state.
+def _introduce(own: DmqNode, peers: Iterable[str]) -> None:
+    """Announce this node to its peers, before it asks them for their state.
 
-    Only one that has just started does it: the news makes a peer ask too, if it never did.
-    A peer that still takes it for dead, because it was a moment ago, would send no dialogs: it
-    sends them to the nodes that it holds for active, and is asked only once. Raises `RpcFailed`
-    then; that peer's agent will have removed the dead one before the next attempt.
+    Only a node that has just started does so, because an announcement makes a peer ask for state
+    as well, if it never has. A peer that still considers this node dead, as it was a moment ago,
+    would not send its dialogs: it sends them to active nodes only, and Kamailio asks only once.
+    In that case this raises `RpcFailed`. Before the next attempt, that peer's agent will have
+    removed the dead node.
     """
-    for uri in strangers:
+    for uri in peers:
         _, host, port = uri.split(":")
         try:
             seen = announce((host, int(port)), [own.uri], source=own.host)
         except (RpcFailed, OSError):
-            continue  # it is the one that is dead
+            continue  # this peer is dead itself
         if f"{own.uri};status=active" not in seen:
-            raise RpcFailed(f"{uri} still takes {own.uri} for dead")
+            raise RpcFailed(f"{uri} still considers {own.uri} dead")
 
 
 def announce(to: tuple[str, int], peers: Iterable[str], *, source: str) -> str:
     """Send the peers' URIs (`sip:10.0.0.1:5090`) from the address `source` to the DMQ socket `to`.
 
-    Kamailio adds those that it does not know and asks them for their dialogs and tables; it
-    keeps the others. Returns its answer, which lists the nodes that it holds for active.
+    Kamailio adds the peers that it does not know, asks them for their dialogs and tables, and
+    keeps the others. Returns its answer, which lists the nodes that it considers active.
     Raises `RpcFailed`.
     """
     body = "".join(f"{uri};status=active\r\n" for uri in peers)
@@ -109,15 +111,16 @@ def announce(to: tuple[str, int], peers: Iterable[str], *, source: str) -> str:
 
 
 def remove_dialog(to: tuple[str, int], h_entry: int, h_id: int, *, source: str) -> bool:
-    """Tell Kamailio what the peer that ended a dialog tells: to forget it. False when it does not
-    know the dialog. Raises `RpcFailed` when it does not answer.
+    """Have Kamailio forget a dialog, by the message of the peer that ended it.
+
+    False when Kamailio does not know the dialog. Raises `RpcFailed` when it does not answer.
     """
     body = {"action": _REMOVE, "h_entry": h_entry, "h_id": h_id, "state": State.DELETED.value}
     return _send(to, "dialog", "application/json", json.dumps(body), source=source).startswith(_OK)
 
 
 def _send(to: tuple[str, int], peer: str, kind: str, body: str, *, source: str) -> str:
-    """Kamailio's answer. Raises `RpcFailed` when there is none."""
+    """Send a message and return Kamailio's answer. Raises `RpcFailed` when there is none."""
     address, port = to
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((source, 0))
@@ -132,7 +135,7 @@ def _send(to: tuple[str, int], peer: str, kind: str, body: str, *, source: str) 
 def _message(
     to: tuple[str, int], source: tuple[str, int], peer: str, kind: str, body: str
 ) -> bytes:
-    """To one of the modules that replicate, as DMQ calls its `peer`."""
+    """A message to a module that replicates, which DMQ calls a `peer`."""
     token = secrets.token_hex(8)
     (address, port), (source_address, source_port) = to, source
     lines = [
@@ -142,7 +145,7 @@ def _message(
         f"To: <sip:{peer}@{address}:{port}>",
         f"Call-ID: {token}@{source_address}",
         "CSeq: 1 KDMQ",
-        "Max-Forwards: 1",  # Kamailio passes the news on to its peers only with more
+        "Max-Forwards: 1",  # with a higher number, Kamailio would forward it to its peers
         f"Content-Type: {kind}",
         f"Content-Length: {len(body)}",
     ]

@@ -1,4 +1,4 @@
-"""Calls of Kamailio's RPC through `kamcmd`, whose exit status says nothing."""
+"""Calls of Kamailio's RPC through `kamcmd`, which exits with 0 even for an error reply."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ TIMEOUT_S = 3
 
 
 class RpcFailed(Exception):
-    """Kamailio could not be reached, or refused; the message is what kamcmd printed."""
+    """Kamailio could not be reached, or it refused; the message is kamcmd's output."""
 
 
 def rpc(*command: str) -> str:
-    """Text of the reply. Raises `RpcFailed` for an error reply: kamcmd exits 0 for those too."""
+    """Text of the reply. Raises `RpcFailed`, also for an error reply with exit status 0."""
     try:
         done = subprocess.run(
             [KAMCMD, "-s", SOCKET, *command],

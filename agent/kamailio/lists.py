@@ -1,4 +1,4 @@
-"""The lists that Kamailio follows: what a good one looks like, and how it is handed over."""
+"""The lists that Kamailio follows: how each is checked, and how it is handed over."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ Rpc = Callable[..., str]
 
 
 class ListRefused(Exception):
-    """A rendered list that must not replace the last good one; the message says why."""
+    """The rendered list must not replace the last good one; the message says why."""
 
 
 @dataclass(frozen=True)
 class ListKind:
-    """How one list is checked, and how Kamailio takes it: text and RPC to Kamailio's reply.
+    """How a list is checked and handed over.
 
-    Kamailio gets the list `after`, rendered of the same news, before this one. The lines of a
-    list of `instances` come and go with these.
+    `hand_over` takes the text and the RPC, and returns Kamailio's reply. The list `applied_after`
+    is rendered from the same change of the catalogue, and Kamailio gets it first. When
+    `lists_instances`, each line stands for an instance, and is absent while that is unregistered.
     """
 
     check: Callable[[str], None]
     hand_over: Callable[[str, Rpc], str]
-    after: str | None = None
-    instances: bool = True
+    applied_after: str | None = None
+    lists_instances: bool = True
 
 
 def _by(*command: str) -> Callable[[str, Rpc], str]:
-    """Kamailio reads the live file again on this RPC."""
+    """Hand a list over by an RPC that makes Kamailio read the live file again."""
     return lambda _, rpc: rpc(*command)
 
 
@@ -46,7 +47,7 @@ NEW_CALLS = str(kamailio.DISPATCHER_SET_NEW)
 
 
 def entries(text: str) -> list[str]:
-    """Lines that say something, stripped."""
+    """The lines, stripped, without comments and empty lines."""
     stripped = (line.strip() for line in text.splitlines())
     return [line for line in stripped if line and not line.startswith("#")]
 
@@ -58,10 +59,10 @@ def _check_each(lines: list[str], pattern: re.Pattern[str]) -> None:
 
 
 def check_dispatcher(text: str) -> None:
-    """At least one destination for new calls, and no malformed line.
+    """Require a destination for new calls, and no malformed line.
 
-    Kamailio answers Ok to an empty file and drops every destination; it skips a malformed
-    line and says Ok as well.
+    Kamailio answers Ok to an empty file and drops every destination. It also answers Ok when it
+    skips a malformed line. Raises `ListRefused`.
     """
     lines = entries(text)
     _check_each(lines, _DESTINATION)
@@ -70,7 +71,7 @@ def check_dispatcher(text: str) -> None:
 
 
 def check_table(text: str, pattern: re.Pattern[str], least: int = 1) -> None:
-    """A db_text table: the line of columns, then well-formed rows, `least` of them at least."""
+    """Require a db_text table: the line of columns, then at least `least` well-formed rows."""
     head, *rows = entries(text) or [""]
     if not head.startswith("id("):
         raise ListRefused(f"first line {head!r} does not name the columns")
@@ -80,24 +81,24 @@ def check_table(text: str, pattern: re.Pattern[str], least: int = 1) -> None:
 
 
 def check_rtpengine(text: str) -> None:
-    """At least one rtpengine: a reload of an empty table says Ok and drops all nodes."""
+    """Require an rtpengine: a reload of an empty table answers Ok and drops all nodes."""
     check_table(text, _RTPENGINE)
 
 
 def check_confd(text: str) -> None:
-    """At least one router-confd beside the row that counts them."""
+    """Require a router-confd beside the row that counts them."""
     check_table(text, _HTABLE)
     if len(entries(text)) < 3:
         raise ListRefused("no router-confd")
 
 
 def check_optional(text: str) -> None:
-    """May be empty: mostly nobody leaves, and without sources the SBCs do without the list."""
+    """Accept an empty table: mostly no router drains, and SBCs can do without the sources."""
     check_table(text, _HTABLE, least=0)
 
 
 def check_dmq(text: str) -> None:
-    """At least one peer; the own address may be among them."""
+    """Require a peer, which may be the node itself."""
     lines = entries(text)
     _check_each(lines, _PEER)
     if not lines:
@@ -106,14 +107,14 @@ def check_dmq(text: str) -> None:
 
 LISTS: dict[str, ListKind] = {
     kamailio.DRAINING_ROUTERS: ListKind(check_optional, _by("htable.reload", "draining_routers")),
-    # A router that is in neither list for a moment would be taken for dead.
+    # An SBC would consider a router dead that is in neither list for a moment.
     kamailio.DISPATCHER_LIST: ListKind(
-        check_dispatcher, _by("dispatcher.reload"), after=kamailio.DRAINING_ROUTERS
+        check_dispatcher, _by("dispatcher.reload"), applied_after=kamailio.DRAINING_ROUTERS
     ),
     kamailio.RTPENGINE_LIST: ListKind(check_rtpengine, _by("rtpengine.reload")),
     kamailio.ROUTER_CONFD_LIST: ListKind(check_confd, _by("htable.reload", "router_confd")),
     kamailio.DMQ_PEERS: ListKind(check_dmq, lambda text, rpc: dmq.set_peers(entries(text), rpc)),
     kamailio.PROVISIONED_SOURCES: ListKind(
-        check_optional, _by("htable.reload", "provisioned_sources"), instances=False
+        check_optional, _by("htable.reload", "provisioned_sources"), lists_instances=False
     ),
 }

@@ -1,8 +1,9 @@
-"""Registrations of trunks at their carriers, divided among the living routers.
+"""Registrations of trunks at their carriers, divided among the healthy routers.
 
-router-confd knows them (Kamailio's table `uacreg`). The routers agree on who has which without a
-word: of those that pass their checks, the one whose address hashes highest with the trunk. The
-Contact is the public address of an SBC, chosen in the same way: there the carrier's calls arrive.
+router-confd has them as Kamailio's table `uacreg`. The routers divide them without messages, by
+rendezvous hashing: a trunk belongs to the healthy router whose address hashes highest with it.
+The Contact is the public address of an SBC, which is chosen in the same way; the carrier's calls
+arrive there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent import log
-from agent.consul.service_discovery import Plane, ask, highest
+from agent.consul.service_discovery import HealthyInstances, ask, elect
 from agent.errors import AgentError
 from agent.files.atomic import write_newer
 from agent.kamailio import kamcmd
@@ -28,7 +29,7 @@ Rpc = Callable[..., str]
 
 
 class Table(NamedTuple):
-    """A db_text table; the rows by `l_uuid`, fields as they are escaped in the text."""
+    """A db_text table: its rows by `l_uuid`, with fields escaped as in the text."""
 
     head: str
     rows: dict[str, tuple[str, ...]]
@@ -38,13 +39,13 @@ class Table(NamedTuple):
         return [column.partition("(")[0] for column in self.head.split()]
 
     def text(self) -> str:
-        """The file; rows are numbered anew."""
+        """The table as a file, with rows numbered from one."""
         rows = (":".join((str(i), *row[1:])) for i, row in enumerate(self.rows.values(), 1))
         return "\n".join((self.head, *rows)) + "\n"
 
 
 def parse(text: str) -> Table:
-    """Raises `AgentError` for anything but a table of registrations."""
+    """The table in `text`. Raises `AgentError` when it is not a table of registrations."""
     head, *lines = text.splitlines() or [""]
     columns = Table(head, {}).columns
     if not {"l_uuid", "auth_proxy", "contact_addr"} <= set(columns):
@@ -58,19 +59,19 @@ def parse(text: str) -> Table:
     return Table(head, rows)
 
 
-def own_share(table: Table, own: str, plane: Plane) -> Table:
-    """Rows of this router, on their way through an SBC: nothing when there is no SBC.
+def own_share(table: Table, own: str, healthy: HealthyInstances) -> Table:
+    """The rows of this router, changed to go through an SBC; there must be one.
 
-    The registrar becomes a parameter of the Contact, which the SBC takes off.
+    The registrar becomes a parameter of the Contact, which the SBC removes again.
     """
     proxy, contact = (table.columns.index(name) for name in ("auth_proxy", "contact_addr"))
     rows = {}
     for trunk, row in table.rows.items():
         registrar = _REGISTRAR.fullmatch(_unescape(row[proxy]))
-        if registrar is None or highest(trunk, plane.routers) != own:
+        if registrar is None or elect(trunk, healthy.routers) != own:
             continue
-        public = highest(trunk, (sbc.public for sbc in plane.sbcs))
-        sbc = next(sbc for sbc in plane.sbcs if sbc.public == public)
+        public = elect(trunk, (sbc.public for sbc in healthy.sbcs))
+        sbc = next(sbc for sbc in healthy.sbcs if sbc.public == public)
         fields = list(row)
         fields[proxy] = _escape(f"sip:{sbc.private}:{ports.SIP_INTERNAL.number}")
         fields[contact] = _escape(
@@ -80,9 +81,9 @@ def own_share(table: Table, own: str, plane: Plane) -> Table:
     return Table(table.head, rows)
 
 
-def fetch(confds: Sequence[str]) -> Table:
-    """The whole table, of the first router-confd that answers. Raises `AgentError`."""
-    return ask(confds, PATH, "registrations", lambda reply: parse(str(reply["content"])))
+def fetch(router_confds: Sequence[str]) -> Table:
+    """The whole table, from the first router-confd that answers. Raises `AgentError`."""
+    return ask(router_confds, PATH, "registrations", lambda reply: parse(str(reply["content"])))
 
 
 class Registrations:
@@ -91,12 +92,12 @@ class Registrations:
     def __init__(
         self,
         own: str,
-        plane: Callable[[], Plane],
+        healthy: Callable[[], HealthyInstances],
         folder: Path = paths.KAMAILIO,
         rpc: Rpc = kamcmd.rpc,
         group: str | int = "kamailio",
     ) -> None:
-        self._own, self._plane, self._rpc, self._group = own, plane, rpc, group
+        self._own, self._healthy, self._rpc, self._group = own, healthy, rpc, group
         self._file = folder / TABLE
         self._whole: Table | None = None
         self._handed: dict[str, tuple[str, ...]] = {}
@@ -104,24 +105,24 @@ class Registrations:
         self._started = False
 
     def run(self) -> None:
-        """One round. Raises `AgentError`; what could not be done is done in the next one."""
-        plane = self._plane()
+        """Do one round; the next one repeats what failed. Raises `AgentError`."""
+        healthy = self._healthy()
         try:
-            self._whole = fetch(plane.confds)
+            self._whole = fetch(healthy.router_confds)
         except AgentError as error:
             if self._whole is None:
                 raise
-            log.warning("registrations as before", error=error)
-        if not plane.sbcs or self._own not in plane.routers:
-            return  # nowhere to send them, or not in service: the others have them
-        share = own_share(self._whole, self._own, plane)
+            log.warning("registrations not fetched; the last ones stay", error=error)
+        if not healthy.sbcs or self._own not in healthy.routers:
+            return  # no SBC to send them through, or out of service: other routers have them
+        share = own_share(self._whole, self._own, healthy)
         try:
             self._hand_over(share)
         except RpcFailed as error:
             raise AgentError(f"registrations: {error}") from None
 
     def _hand_over(self, share: Table) -> None:
-        if not self._started:  # Kamailio may have rows that an agent before this one gave it
+        if not self._started:  # Kamailio may still have rows from before the agent's restart
             self._handed = dict.fromkeys(self._on_file(), ())
             self._started = True
         for trunk in sorted(self._leaving):
@@ -133,7 +134,7 @@ class Registrations:
         gone = self._handed.keys() - share.rows.keys()
         if not changed and not gone:
             return
-        # Passwords: only Kamailio may read them.
+        # The table holds passwords, which only Kamailio may read.
         write_newer(self._file, share.text(), mode=0o640, group=self._group)
         for trunk in sorted(gone):
             self._give_up(trunk)
@@ -142,10 +143,16 @@ class Registrations:
             self._rpc("uac.reg_refresh", f"s:{trunk}")
             self._rpc("uac.reg_register", "l_uuid", f"s:{trunk}")
             self._handed[trunk] = row
-        log.info("registrations", own=len(share.rows), changed=len(changed), gone=len(gone))
+        log.info(
+            "registrations changed", own=len(share.rows), changed=len(changed), removed=len(gone)
+        )
 
     def _give_up(self, trunk: str) -> None:
-        """To another router without a word to the carrier; what router-confd dropped, with one."""
+        """Remove a registration from Kamailio.
+
+        If another router has it now, the carrier gets no message. If router-confd no longer has
+        the trunk, it is unregistered at the carrier.
+        """
         try:
             if self._whole is not None and trunk in self._whole.rows:
                 self._rpc("uac.reg_remove", f"s:{trunk}")

@@ -1,8 +1,9 @@
-"""Bring an rtpengine back that Kamailio has given up, and that answers again.
+"""Make Kamailio use an rtpengine again that it has disabled, and that answers again.
 
-After one failed command Kamailio leaves an rtpengine out, in that set, until its own timer asks
-again (60 s), which stops every process that wants a relay while it waits. Consul does not tell of
-one that was started again at once. We ask first, so that Kamailio asks only what answers.
+After one failed command Kamailio does not use an rtpengine of that set until its own timer pings
+it again (60 s). If that ping gets no answer, every process that needs an rtpengine has to wait.
+Consul does not report an rtpengine that was restarted at once. The agent pings first, so that
+Kamailio pings only an rtpengine that answers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from agent import log
 from agent.checks import probes
 from agent.kamailio import kamcmd
 
-PING_TIMEOUT_S = 0.2  # in the same network; the next round is soon
+PING_TIMEOUT_S = 0.2  # it is in the same network, and the next round comes soon
 _NODE = re.compile(r"url: (udp:(\S+):(\d+))\n.*?disabled: (\d)\s+active: (\d)", re.DOTALL)
 
 
@@ -24,7 +25,7 @@ def revive(
 ) -> list[str]:
     """URLs of the rtpengines that Kamailio uses again. Raises `RpcFailed`.
 
-    One that was taken out by command (`disabled`) stays out.
+    An rtpengine that was disabled by a command (`disabled`) stays so.
     """
     given_up = {
         url: (host, int(port))

@@ -1,4 +1,4 @@
-"""A rendered list becomes Kamailio's: checked, swapped in one step, reloaded, remembered."""
+"""Hand a rendered list over to Kamailio: check it, swap it in, reload it, and remember it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import log
-from agent.consul.catalogue_age import catalogue_is_young
+from agent.consul.catalogue_age import catalogue_is_new
 from agent.errors import AgentError
 from agent.files.atomic import write, write_newer
 from agent.kamailio import kamcmd
@@ -23,131 +23,119 @@ PAUSE_S = 0.3
 
 
 class NotYet(Exception):
-    """A list that may be good later; the message says what it waits for."""
+    """The list may become acceptable later; the message says what it waits for."""
 
 
 @dataclass(frozen=True)
-class Places:
-    """Folders of a list's three forms."""
+class Folders:
+    """Folders of a list's three forms: rendered, in use by Kamailio, and last accepted (digest)."""
 
     rendered: Path = paths.RENDERED
     live: Path = paths.KAMAILIO
     applied: Path = paths.APPLIED
 
 
-def apply(
-    name: str,
-    places: Places = Places(),
-    rpc: Callable[..., str] = kamcmd.rpc,
-    sleep: Callable[[float], None] = time.sleep,
-    attempts: int = ATTEMPTS,
-    young: Callable[[], bool] = catalogue_is_young,
-) -> bool:
-    """Hand the rendered list `name` to Kamailio; False when it has it already.
+@dataclass(frozen=True)
+class ServiceLists:
+    """The lists of one instance. A reload that Kamailio refuses is tried `attempts` times."""
 
-    Raises `AgentError` for an unknown name, `ListRefused` for a bad list (the last good one
-    stays), `NotYet` for one that has lost somebody while Consul's catalogue is young,
-    `RpcFailed` when Kamailio does not take it now: it is swapped in then. `pending` still names
-    the list after these two.
-    """
-    if name not in LISTS:
-        raise AgentError(f"list {name!r} is unknown; there are {', '.join(LISTS)}")
-    kind = LISTS[name]
-    if kind.after and (places.rendered / kind.after).exists():
-        _apply_before(kind.after, places, rpc, sleep, attempts, young)
-    with (places.applied / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # consul-template and the daemon may come together
+    folders: Folders = Folders()
+    rpc: Callable[..., str] = kamcmd.rpc
+    attempts: int = ATTEMPTS
+    sleep: Callable[[float], None] = time.sleep
+    catalogue_is_new: Callable[[], bool] = catalogue_is_new
+
+    def apply(self, name: str) -> bool:
+        """Hand the rendered list `name` over to Kamailio. False when Kamailio already has it.
+
+        Raises `AgentError` for an unknown name, `ListRefused` for a bad list (the last good one
+        stays), `NotYet` for a list that has lost entries while Consul's catalogue is new, and
+        `RpcFailed` when Kamailio does not accept it now; it is swapped in then. After the last
+        two errors `pending` still names the list.
+        """
+        if name not in LISTS:
+            raise AgentError(f"list {name!r} is unknown; the lists are {', '.join(LISTS)}")
+        kind = LISTS[name]
+        if kind.applied_after and (self.folders.rendered / kind.applied_after).exists():
+            self._apply_predecessor(kind.applied_after)
+        with (self.folders.applied / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # consul-template and the daemon may run it together
+            try:
+                text = (self.folders.rendered / name).read_text(encoding="utf-8")
+            except OSError as error:
+                raise AgentError(f"{self.folders.rendered / name}: {error.strerror}") from None
+            digest = _digest(text)
+            if self._applied(name) == digest:
+                return False
+            kind.check(text)
+            lost = self._lost_entries(name, text) if kind.lists_instances else []
+            if lost and self.catalogue_is_new():
+                raise NotYet(f"Consul's catalogue is new; absent from it: {', '.join(lost)}")
+            write_newer(self.folders.live / name, text)
+            self._hand_over(name, text)
+            write(self.folders.applied / name, digest)
+        log.info("list applied", list=name, lines=text.count("\n"))
+        return True
+
+    def pending(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Digest of each list that was rendered, but that Kamailio has not accepted."""
+        found = {}
+        for name in names:
+            rendered = self.folders.rendered / name
+            if not rendered.exists():
+                continue
+            digest = _digest(rendered.read_text(encoding="utf-8"))
+            if self._applied(name) != digest:
+                found[name] = digest
+        return found
+
+    def repeat(self, name: str) -> None:
+        """Hand over the accepted list once more, because a restarted Kamailio has forgotten it.
+
+        Does nothing before the first `apply`. Raises `RpcFailed`.
+        """
+        if self._applied(name):
+            text = (self.folders.live / name).read_text(encoding="utf-8")
+            LISTS[name].hand_over(text, self.rpc)
+
+    def _apply_predecessor(self, name: str) -> None:
+        """Apply a list that comes first. Its failure does not hold back the other one."""
         try:
-            text = (places.rendered / name).read_text(encoding="utf-8")
-        except OSError as error:
-            raise AgentError(f"{places.rendered / name}: {error.strerror}") from None
-        digest = _digest(text)
-        if _applied(places, name) == digest:
-            return False
-        kind.check(text)
-        if kind.instances and (gone := _gone(places.live / name, text)) and young():
-            raise NotYet(f"Consul's catalogue is new; absent from it: {', '.join(gone)}")
-        write_newer(places.live / name, text)
-        _hand_over(name, text, rpc, sleep, attempts)
-        write(places.applied / name, digest)
-    log.info("list applied", list=name, lines=text.count("\n"))
-    return True
+            self.apply(name)
+        except (AgentError, ListRefused, NotYet, RpcFailed) as error:
+            log.warning("list not applied", list=name, error=error)
 
+    def _hand_over(self, name: str, text: str) -> None:
+        """Try again after a pause: Kamailio refuses while another reload is under way."""
+        for attempt in range(1, self.attempts + 1):
+            try:
+                reply = LISTS[name].hand_over(text, self.rpc)
+            except RpcFailed as error:
+                if attempt == self.attempts:
+                    raise
+                log.warning("reload repeated", list=name, error=error)
+            else:
+                log.info("reloaded", list=name, reply=reply)
+                return
+            self.sleep(PAUSE_S * attempt)
 
-def _apply_before(
-    name: str,
-    places: Places,
-    rpc: Callable[..., str],
-    sleep: Callable[[float], None],
-    attempts: int,
-    young: Callable[[], bool],
-) -> None:
-    """Apply a list that comes first; its own failure does not keep the other one back."""
-    try:
-        apply(name, places, rpc, sleep, attempts, young)
-    except (AgentError, ListRefused, NotYet, RpcFailed) as error:
-        log.warning("list not applied", list=name, error=error)
+    def _lost_entries(self, name: str, text: str) -> list[str]:
+        """Entries of the live list that the new one does not have."""
+        live = self.folders.live / name
+        if not live.exists():
+            return []
+        return sorted(set(entries(live.read_text(encoding="utf-8"))) - set(entries(text)))
 
-
-def pending(names: tuple[str, ...], places: Places = Places()) -> dict[str, str]:
-    """Digest of each list that was rendered, but that Kamailio has not taken."""
-    found = {}
-    for name in names:
-        rendered = places.rendered / name
-        if not rendered.exists():
-            continue
-        digest = _digest(rendered.read_text(encoding="utf-8"))
-        if _applied(places, name) != digest:
-            found[name] = digest
-    return found
-
-
-def repeat(name: str, places: Places = Places(), rpc: Callable[..., str] = kamcmd.rpc) -> None:
-    """Hand over once more the list that Kamailio has accepted: it forgot if it was restarted.
-
-    Does nothing before the first `apply`. Raises `RpcFailed`.
-    """
-    if _applied(places, name):
-        LISTS[name].hand_over((places.live / name).read_text(encoding="utf-8"), rpc)
-
-
-def _hand_over(
-    name: str,
-    text: str,
-    rpc: Callable[..., str],
-    sleep: Callable[[float], None],
-    attempts: int,
-) -> None:
-    """Again after a pause: Kamailio refuses while another reload is under way."""
-    for attempt in range(1, attempts + 1):
+    def _applied(self, name: str) -> str:
+        """Digest of the list that Kamailio accepted last; "" when there is none."""
         try:
-            reply = LISTS[name].hand_over(text, rpc)
-        except RpcFailed as error:
-            if attempt == attempts:
-                raise
-            log.warning("reload repeated", list=name, error=error)
-        else:
-            log.info("reloaded", list=name, reply=reply)
-            return
-        sleep(PAUSE_S * attempt)
-
-
-def _gone(live: Path, text: str) -> list[str]:
-    """Lines of the live list that the new one has not."""
-    if not live.exists():
-        return []
-    return sorted(set(entries(live.read_text(encoding="utf-8"))) - set(entries(text)))
+            return (self.folders.applied / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _applied(places: Places, name: str) -> str:
-    try:
-        return (places.applied / name).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-
-
-__all__ = ["ListRefused", "NotYet", "Places", "RpcFailed", "apply", "pending", "repeat"]
+__all__ = ["Folders", "ListRefused", "NotYet", "RpcFailed", "ServiceLists"]

@@ -1,9 +1,9 @@
-"""Forget the dialogs of calls that ended on a peer that died before it told the others to.
+"""Remove stale dialogs: replicas of ended dialogs whose node died before it had them removed.
 
-Some time after the end of a call (`end_timeout` at most) its node has its peers drop their copies.
-When that node has died before, they keep the ended copies for ever.
-WORKAROUND(kamailio-6.0.1, no upstream issue known): the dialog module clears away only ended
-dialogs that have a time of their end, and copies have none.
+At most `end_timeout` after the end of a call, its node has its peers remove their replicas. When
+the node died before that, the peers keep the ended replicas for ever.
+WORKAROUND(kamailio-6.0.1, no upstream issue known): the dialog module removes only ended dialogs
+that have an end time of their own, which replicas do not have.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ Key = tuple[int, int]
 
 
 class StaleDialogs:
-    """Drops what it has found ended in two rounds, which are further apart than `end_timeout`.
+    """Removes what was ended in two rounds, which must be further apart than `end_timeout`.
 
-    A copy's own times do not tell when the call ended: a node that joins makes all send them anew.
+    A replica's own times do not tell when the call ended, because all nodes send their dialogs
+    again when a node joins.
     """
 
     def __init__(
@@ -39,16 +40,16 @@ class StaleDialogs:
         self._seen: set[Key] = set()
 
     def forget(self) -> int:
-        """Number of dialogs that were dropped. Raises `AgentError`."""
+        """Do one round and return the number of removed dialogs. Raises `AgentError`."""
         try:
             ended = {(d["h_entry"], d["h_id"]) for d in self._dialogs() if _is_ended_copy(d)}
             old = ended & self._seen
             self._seen = ended
             dropped = self._drop(old) if old else 0
         except (RpcFailed, OSError, ValueError, KeyError, TypeError) as error:
-            raise AgentError(f"copies of ended dialogs: {error!r}") from None
+            raise AgentError(f"stale dialogs: {error!r}") from None
         if dropped:
-            log.info("copies of ended dialogs dropped", dialogs=dropped)
+            log.info("stale dialogs removed", dialogs=dropped)
         return dropped
 
     def _drop(self, old: set[Key]) -> int:

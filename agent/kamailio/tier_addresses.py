@@ -1,8 +1,8 @@
-"""The public addresses of all SBCs of the tenant, as Kamailio's own.
+"""Make the public addresses of all SBCs of the tenant local addresses of Kamailio.
 
-A user agent that resolves the tenant's name to several SBCs may turn to another one in the middle
-of a call; its Route still names the first. Which addresses there are changes with the pool only:
-an SBC that is down, or not there yet, keeps its place in the list.
+A user agent that resolves the tenant's name to several SBCs may change to another SBC during a
+call, while its Route still names the first one. The list contains the whole pool of addresses,
+so it also has those of SBCs that are down, or do not exist yet.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RELOAD = "domain.reload"
 
 
 def table(addresses: Iterable[IPv4Address]) -> str:
-    """The db_text table: any URI with one of `addresses` is Kamailio's own."""
+    """The db_text table that makes any URI with one of `addresses` local to Kamailio."""
     rows = (f"{number}:{a}:{a}\n" for number, a in enumerate(sorted(addresses), 1))
     return f"{kamailio.DOMAIN_HEAD}\n" + "".join(rows)
 
@@ -29,10 +29,10 @@ def table(addresses: Iterable[IPv4Address]) -> str:
 def refresh(config: Config, *, owner: str | None = None) -> bool:
     """Write the table from the tier's pool of Elastic IPs; True when it has changed.
 
-    An empty pool leaves the last table: it cannot be, as this instance has one of its addresses.
-    Raises `AgentError`; repeat it.
+    The pool cannot be empty, as this instance has one of its addresses, so an empty answer does
+    not replace the table. Raises `AgentError`.
     """
-    with clients.one_line("pool of Elastic IPs"):
+    with clients.as_agent_error("pool of Elastic IPs"):
         addresses = eip.addresses(clients.client("ec2", config.region), config.tags)
     if not addresses:
         raise AgentError("pool of Elastic IPs: EC2 shows none with the tags of this tier")

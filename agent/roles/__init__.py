@@ -1,7 +1,7 @@
-"""What an instance does over and over while it lives: a list of tasks for each role.
+"""The tasks that an instance repeats during its life: a list for each role.
 
-The daemon is a loop that runs them. A role's module says what its instances do beside the tasks
-of every role (`agent.roles.every_role`).
+The daemon is a loop that runs them. A role's module has the tasks that its instances have beside
+those of every role (`agent.roles.every_role`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from agent.roles import every_role
 from agent.scheduler import Task
 from common.topology import Role
 
-# By name: a role does not import what only another one needs, e.g. the access control of Consul.
+# Modules are named, so that a role does not import what only another role needs, e.g. Consul's
+# access control.
 _MODULES = {
     Role.SBC: "sbc",
     Role.ROUTER: "router",

@@ -1,12 +1,13 @@
-"""Tasks that the tiers that carry calls share."""
+"""Tasks that all tiers which carry calls have in common."""
 
 from __future__ import annotations
 
 from agent import log
 from agent.aws import clients, metrics
 from agent.instance import Instance
-from agent.kamailio import dialogs, service_lists
+from agent.kamailio import dialogs
 from agent.kamailio.kamcmd import RpcFailed
+from agent.kamailio.service_lists import ServiceLists
 from agent.kamailio.stale_dialogs import StaleDialogs
 from agent.scheduler import Task
 from common.kamailio import DMQ_PEERS
@@ -16,7 +17,7 @@ STALE_DIALOGS_INTERVAL_S = 300.0  # more than `end_timeout` and Kamailio's own r
 
 
 def kamailio_tasks() -> list[Task]:
-    """What every Kamailio needs: its DMQ peers, and no dialogs of dead ones."""
+    """Tasks of every Kamailio: announce the DMQ peers, and remove stale dialogs."""
     return [
         Task(PEERS_INTERVAL_S, announce_peers),
         Task(STALE_DIALOGS_INTERVAL_S, StaleDialogs().forget),
@@ -24,10 +25,10 @@ def kamailio_tasks() -> list[Task]:
 
 
 def metric_task(instance: Instance) -> Task:
-    """The metric that scaling follows."""
+    """Publish the number of active calls, which scaling policies use."""
 
     def publish() -> None:
-        count = dialogs.calls(instance.config, instance.facts)
+        count = dialogs.active_calls(instance.config, instance.facts)
         if count is not None:
             client = clients.client("cloudwatch", instance.config.region)
             metrics.publish(client, instance.config, count)
@@ -36,8 +37,8 @@ def metric_task(instance: Instance) -> Task:
 
 
 def announce_peers() -> None:
-    """DMQ forgets its peers when Kamailio restarts, and those that were silent for a while."""
+    """Announce the DMQ peers again: a restart of Kamailio loses them, and DMQ drops silent ones."""
     try:
-        service_lists.repeat(DMQ_PEERS)
+        ServiceLists().repeat(DMQ_PEERS)
     except RpcFailed as error:
-        log.warning("peers not announced", error=error)
+        log.warning("DMQ peers not announced", error=error)

@@ -12,7 +12,7 @@ SERVER_INTERVAL_S = 5.0
 
 
 def tasks(instance: Instance) -> list[Task]:
-    """What one of the servers, their leader, does for all, and what each does for itself."""
+    """The duties of the leader for the deployment, and of each server for itself."""
     config = instance.config
     assert config.recover_after_s is not None
     quorum = Quorum(

@@ -1,4 +1,4 @@
-"""Tasks of every role: enter service, keep the lists and the registration, check oneself."""
+"""Tasks of every role: enter service, keep lists and registration, check the own service."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from agent.checks.probes import ProbeFailed
 from agent.checks.selfcheck import SelfCheck
 from agent.errors import AgentError
 from agent.instance import Instance
-from agent.kamailio import service_lists
 from agent.kamailio.kamcmd import RpcFailed
+from agent.kamailio.service_lists import ListRefused, NotYet, ServiceLists
 from agent.scheduler import Task
 from common import paths
 
@@ -18,7 +18,7 @@ SELF_CHECK_INTERVAL_S = 10.0
 
 
 def tasks(instance: Instance) -> list[Task]:
-    """Launch, lists, registration; the self-check where the role has a service of its own."""
+    """Launch, lists and registration; the self-check only for roles with a service of their own."""
     found = [
         Task(ROUND_S, Launch(instance).run),
         Task(ROUND_S, Lists(instance).run),
@@ -26,7 +26,7 @@ def tasks(instance: Instance) -> list[Task]:
     ]
     if (probe := instance.own_probe()) is not None:
         check = SelfCheck(
-            probe, instance.consul.peers_are_well, lambda: instance.hooks().report_unhealthy()
+            probe, instance.consul.peers_are_healthy, lambda: instance.hooks().report_unhealthy()
         )
         found.append(Task(SELF_CHECK_INTERVAL_S, Watch(instance, check).run))
     return found
@@ -43,7 +43,7 @@ class Launch:
         if instance.launched or instance.draining:
             return
         if instance.consul.in_maintenance() and not paths.MAINTENANCE.exists():
-            instance.consul.maintenance(False, "")  # left from before a reboot
+            instance.consul.maintenance(False, "")  # it was set before a reboot
         if not instance.consul.passing():
             return
         instance.hooks().complete(instance.config.hook_launching)
@@ -51,32 +51,33 @@ class Launch:
 
 
 class Lists:
-    """Hands over lists that Kamailio did not take at their time, e.g. while it started."""
+    """Hands over lists that Kamailio did not accept when rendered, e.g. while it was starting."""
 
     def __init__(self, instance: Instance) -> None:
         self._names = instance.config.lists
         self._refused: dict[str, str] = {}  # list -> digest
-        self._early: dict[str, str] = {}
+        self._not_yet: dict[str, str] = {}
 
     def run(self) -> None:
-        for name, digest in service_lists.pending(self._names).items():
+        lists = ServiceLists(attempts=1)
+        for name, digest in lists.pending(self._names).items():
             if self._refused.get(name) == digest:
                 continue
             try:
-                service_lists.apply(name, attempts=1)
-            except service_lists.NotYet as error:
-                if self._early.get(name) != digest:
+                lists.apply(name)
+            except NotYet as error:
+                if self._not_yet.get(name) != digest:
                     log.info("list not applied yet", list=name, reason=error)
-                self._early[name] = digest
+                self._not_yet[name] = digest
             except RpcFailed as error:
                 log.warning("list not applied", list=name, error=error)
-            except (service_lists.ListRefused, AgentError) as error:
-                self._refused[name] = digest  # said once; another rendering is another try
+            except (ListRefused, AgentError) as error:
+                self._refused[name] = digest  # logged once; another rendering is tried again
                 log.warning("list refused", list=name, error=error)
 
 
 class Registration:
-    """Registers the service anew when it is well, but Consul gave it up long ago."""
+    """Registers the service again when it is healthy, but Consul no longer has it."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -90,12 +91,12 @@ class Registration:
             probe()
         except ProbeFailed:
             return
-        log.warning("service registered anew")
+        log.warning("service registered again")
         instance.consul.reload()
 
 
 class Watch:
-    """Asks for replacement of an instance that stays ill, once it was in service."""
+    """Runs the self-check while the instance is in service."""
 
     def __init__(self, instance: Instance, check: SelfCheck) -> None:
         self._instance = instance

@@ -8,5 +8,5 @@ from agent.scheduler import Task
 
 
 def tasks(instance: Instance) -> list[Task]:
-    """The metric of its calls; rtpengine needs no more."""
+    """Only the metric of its calls; rtpengine needs nothing else."""
     return [metric_task(instance)]

@@ -14,7 +14,7 @@ ADDRESSES_INTERVAL_S = 60.0
 
 
 def tasks(instance: Instance) -> list[Task]:
-    """Kamailio's, the metric, renewed certificates, addresses that the tier has got or lost."""
+    """Kamailio's tasks, the metric, renewed certificates, and changed addresses of the tier."""
     return [
         *kamailio_tasks(),
         metric_task(instance),
@@ -24,7 +24,7 @@ def tasks(instance: Instance) -> list[Task]:
 
 
 class Certificate:
-    """A renewed certificate reaches Kamailio without a restart."""
+    """Gives Kamailio a renewed certificate without a restart."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -43,7 +43,7 @@ class Certificate:
 
 
 class TierAddresses:
-    """Public addresses that the tier has got or lost reach Kamailio."""
+    """Gives Kamailio the tier's public addresses when they have changed."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance

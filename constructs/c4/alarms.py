@@ -1,4 +1,4 @@
-"""Who is told when a group or a database needs a person."""
+"""Alarms for groups and databases that need a person."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class GroupAlarms(Construct):
 
 
 class DatabaseAlarms(Construct):
-    """Storage that runs out, a CPU that is busy for long."""
+    """Alarms when storage runs out, or when the CPU is busy for long."""
 
     def __init__(
         self, scope: Construct, id_: str, *, topic: str, instance: str, storage_gb: int

@@ -1,4 +1,4 @@
-"""A tier of a tenant: everything that its instances are made of."""
+"""A tier of a tenant, with everything that its instances need."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The AWS side of a lab in one process: moto, metadata service and resolver.
 
-They listen inside the cloud namespace, where machines and Terraform find them under the addresses
-and names of AWS; moto also on a loopback port of the host, for boto3.
+They listen inside the cloud namespace, where machines and Terraform reach them under the addresses
+and names of AWS. moto also listens on a loopback port of the host, for boto3.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def image_description() -> list[dict[str, Any]]:
 
 
 def configure_moto(state: Path) -> None:
-    """Set moto's environment; before moto is imported."""
+    """Set moto's environment. Must be called before moto is imported."""
     images = state / "images.json"
     images.write_text(json.dumps(image_description()))
     os.environ.update(
@@ -101,7 +101,7 @@ def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) 
 
 
 def one_at_a_time(app: WSGIApplication) -> WSGIApplication:
-    """`app` without concurrency: moto's dictionaries do not stand it.
+    """`app` without concurrency, which moto's dictionaries do not support.
 
     A request that fails half-way is repeated by the provider, and then finds what it has made.
     Failures of moto itself are logged.

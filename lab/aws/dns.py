@@ -41,7 +41,7 @@ def answer(query: bytes, resolve: Resolve) -> bytes:
 
 
 def resolver(databases: Resolve) -> Resolve:
-    """Names inside the VPC; `databases` knows the endpoints of RDS."""
+    """A resolver of names inside the VPC; `databases` resolves the endpoints of RDS."""
 
     def resolve(name: str) -> list[IPv4Address]:
         if match := INSTANCE_NAME.match(name):
@@ -81,7 +81,7 @@ def serve(sock: socket.socket, resolve: Resolve) -> threading.Thread:
                 sock.sendto(answer(query, resolve), client)
             except (DNSError, ValueError) as error:
                 log.warning("dns: query from %s ignored: %s", client[0], error)
-            except Exception:  # one bad record must not end all answers
+            except Exception:  # one bad record must not end the resolver
                 log.exception("dns: query from %s failed", client[0])
 
     thread = threading.Thread(target=work, name="dns", daemon=True)

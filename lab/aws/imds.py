@@ -1,7 +1,7 @@
 """The instance metadata service, version 2: a WSGI application.
 
-An instance is recognised by the address it asks from. The paths are those that cloud-init, the AWS
-SDKs and our agent read.
+An instance is recognised by the source address of its request. The paths are those that
+cloud-init, the AWS SDKs and our agent read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class MetadataService:
-    """Answers for the instances that `find` (by source address) knows."""
+    """Serves the instances that `find` returns for a source address."""
 
     def __init__(self, find: Callable[[str], InstanceView | None]) -> None:
         self._find = find
@@ -133,12 +133,12 @@ def _metadata(i: InstanceView) -> dict[str, str]:
 
 
 def _reserved(tag: str) -> bool:
-    """EC2 shows instances no tag whose key has a slash; here it would also break the listing."""
+    """True for a tag that EC2 does not show: a key with a slash, which would break the listing."""
     return "/" in tag
 
 
 def _credentials(instance: InstanceView, profile: str) -> dict[str, str]:
-    """moto checks no signature; the key's form is what the SDKs want to see."""
+    """Credentials in the form that the SDKs expect; moto does not check signatures."""
     now = datetime.datetime.now(datetime.UTC)
     return {
         "iam/info": json.dumps(

@@ -1,4 +1,4 @@
-"""moto, made complete: an emulation of Auto Scaling, and mends of what moto answers otherwise."""
+"""All changes to moto: an emulation of Auto Scaling, and fixes where moto differs from AWS."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Setter = Callable[[Any, str, Any], None]
 
 
 def apply(put: Setter = setattr) -> None:
-    """Patch moto in this process. Call once, before moto serves.
+    """Patch moto in this process. Must be called once, before moto serves.
 
-    `put` sets an attribute; tests give one that is undone.
+    `put` sets an attribute; tests pass one whose changes are undone.
     """
     for patch in (addresses, launch_templates, groups, groups_api, refresh_api, readback, database):
         patch.apply(put)

@@ -18,14 +18,14 @@ BUFFER: Final = 1 << 20  # bytes
 class Handler(WSGIRequestHandler):
     """Sends headers and body together.
 
-    Terraform's AWS provider takes an answer for broken when its body arrives later than its
-    headers, repeats the request, and then fails because the first one has been carried out.
+    When the body arrives later than the headers, Terraform's AWS provider considers the answer
+    broken. It repeats the request, and then fails because the first one was carried out.
     """
 
     wbufsize = BUFFER
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Thousands of polls: no log."""
+        """Log nothing: there are thousands of polls."""
 
 
 def serve(

@@ -1,4 +1,4 @@
-"""What the lab reads from moto's objects, as plain data of our own."""
+"""Plain data classes for the objects of moto that the lab reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moto.backends import get_backend
 from lab.names import ACCOUNT
 from lab.network.firewall import Group, Rule
 
-# moto's objects are not made for threads: whoever reads or changes them holds this.
+# moto's objects are not thread-safe: all code that reads or changes them must hold this lock.
 MOTO: Final = threading.RLock()
 
 
@@ -69,7 +69,7 @@ def backends(service: str) -> list[tuple[str, Any]]:
 
 
 def instances() -> Iterator[InstanceView]:
-    """Every instance that has, or should get, a machine."""
+    """Every instance that has a machine or should get one."""
     for region, ec2 in backends("ec2"):
         for instance in list(ec2.all_instances()):
             if instance.state in ("pending", "running") and instance.subnet_id:
@@ -88,7 +88,7 @@ def subnet_ids() -> set[str]:
 
 
 def security_groups(members: Mapping[str, Iterable[IPv4Address]]) -> dict[str, Group]:
-    """Every security group; `members` are the addresses of those that are attached to it."""
+    """Every security group; `members` has the addresses of the interfaces attached to each."""
     return {
         group.id: Group(
             group.id,
@@ -113,7 +113,7 @@ def _rule(rule: Any) -> Rule:
 
 
 def launch_template_data(ec2: Any, instance: Any) -> dict[str, Any]:
-    """The launch template version that an instance came from; empty when there was none."""
+    """The launch template version that an instance was launched from; empty without one."""
     tags = {t["key"]: t["value"] for t in instance.get_tags()}
     template = tags.get("aws:ec2launchtemplate:id")
     if template is None:

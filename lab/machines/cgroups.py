@@ -1,6 +1,6 @@
-"""Control groups (version 2): one per machine, so that nothing of it can escape a kill.
+"""Control groups (version 2): one per machine, so that no process of it can escape a kill.
 
-Only the unified hierarchy is used, wherever the host has it mounted: alone, or beside version 1.
+Only the unified hierarchy is used. The host may have it mounted alone, or beside version 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def root() -> Path:
         if kind == "cgroup2":
             return Path(target)
     raise HostError(
-        "this host has no unified control group hierarchy mounted",
+        "no unified control group hierarchy is mounted on this host",
         "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
     )
 
@@ -42,19 +42,19 @@ def command_in(command: Sequence[str], *names: str) -> list[str]:
 def processes(group: Path) -> list[int]:
     """Process ids in the group and below it."""
     found: list[int] = []
-    for directory, _, _ in os.walk(group):  # ignores what vanishes meanwhile; rglob() raises
+    for directory, _, _ in os.walk(group):  # ignores vanished directories, where rglob() raises
         try:
             file = Path(directory, "cgroup.procs")
             found.extend(int(pid) for pid in file.read_text().split())
         except OSError:
-            continue  # removed meanwhile
+            continue  # it has just been removed
     return sorted(set(found))
 
 
 def kill(group: Path, timeout: float = 10) -> None:
     """End every process in the group with SIGKILL and remove the group.
 
-    Raises `HostError` when processes are left after `timeout` seconds.
+    Raises `HostError` when processes remain after `timeout` seconds.
     """
     if not group.is_dir():
         return
@@ -62,7 +62,7 @@ def kill(group: Path, timeout: float = 10) -> None:
     while processes(group):
         if time.monotonic() > deadline:
             raise HostError(f"processes {processes(group)} survive SIGKILL in {group}")
-        with contextlib.suppress(FileNotFoundError):  # whoever watches the machine removes it too
+        with contextlib.suppress(FileNotFoundError):  # the machine's watcher may remove it as well
             (group / "cgroup.kill").write_text("1")
         time.sleep(0.02)
     remove(group)
@@ -70,7 +70,7 @@ def kill(group: Path, timeout: float = 10) -> None:
 
 def remove(group: Path) -> None:
     """Remove an empty group with all groups below it."""
-    for directory, _, _ in os.walk(group, topdown=False):  # ignores what vanishes meanwhile
+    for directory, _, _ in os.walk(group, topdown=False):  # ignores vanished directories
         _rmdir(Path(directory))
 
 

@@ -1,4 +1,4 @@
-"""RDS instances: machines with a real PostgreSQL, and the names that lead to them."""
+"""RDS instances: machines with a real PostgreSQL, and the DNS names of their endpoints."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class DatabaseView:
 
     @property
     def init_sql(self) -> str:
-        """Creates user and database; may run again, and then sets the password anew."""
+        """SQL that creates user and database. If it runs again, it sets the password again."""
         values = {"user": self.username, "password": self.password, "name": self.name}
         return INIT.format(**{key: _literal(value) for key, value in values.items()})
 
@@ -74,7 +74,7 @@ class Databases:
             return [v.address for v in self.views() if v.endpoint.lower() == name]
 
     def machine(self, view: DatabaseView, bridge: str) -> MachineSpec:
-        """The machine of an RDS instance, with its certificate and its first user."""
+        """The machine for an RDS instance, with its certificate and its first user."""
         uid, gid = postgres_user(self._layers)
         pem, key = self._ca.issue(self._names.state / "tls" / view.machine_id, [view.endpoint])
         private = {"mode": 0o600, "uid": uid, "gid": gid}
@@ -98,7 +98,7 @@ class Databases:
         )
 
     def set_password(self, view: DatabaseView) -> None:
-        """Make the running PostgreSQL take the master password of `view`."""
+        """Set the master password of `view` in the running PostgreSQL."""
         psql = ["runuser", "-u", "postgres", "--", "psql", "--quiet", "--set=ON_ERROR_STOP=1"]
         run(enter(self._names, view.machine_id, psql), input=view.init_sql)
 
@@ -130,7 +130,7 @@ def postgres_user(layers: tuple[Path, ...]) -> tuple[int, int]:
         name, _, uid, gid, *_ = line.split(":")
         if name == "postgres":
             return int(uid), int(gid)
-    raise HostError(f"no user postgres in {layers[0]}", "rm -r that directory: it is built anew")
+    raise HostError(f"no user postgres in {layers[0]}", "rm -r that directory to rebuild it")
 
 
 def _literal(text: str) -> str:

@@ -21,7 +21,7 @@ HOST_NAME: Final = re.compile(r"^[a-z][a-z0-9-]{0,11}$")
 
 @dataclass(frozen=True)
 class Host:
-    """A namespace with one address on the internet side and the host's file system."""
+    """An internet host: a namespace with one address, and the file system of this machine."""
 
     name: str
     namespace: str
@@ -45,13 +45,13 @@ class Host:
 
 
 def ensure(names: Names, name: str, address: str) -> Host:
-    """The host `name`, made when there is none. Raises `HostError` for a bad name or address."""
+    """The host `name`, created if missing. Raises `HostError` for a bad name or address."""
     if not HOST_NAME.match(name):
         raise HostError(f"host name {name!r} is not allowed", "1 to 12 of a-z, 0-9 and -")
     ip = IPv4Address(address)
     if ip not in INTERNET or ip in (INTERNET[0], INTERNET_GATEWAY, INTERNET[-1]):
         raise HostError(
-            f"host address {address} is not allowed", f"take {INTERNET[2]} to {INTERNET[-2]}"
+            f"host address {address} is not allowed", f"use {INTERNET[2]} to {INTERNET[-2]}"
         )
     namespace = names.host_ns(name)
     if not netns.exists(namespace):

@@ -23,7 +23,7 @@ from lab.names import Names
 from lab.network.networks import CloudNetwork, Leg
 
 BOOT: Final = Path(__file__).parent / "boot.sh"
-# What cloud-init takes for a Xen guest of EC2; only the beginning counts.
+# cloud-init recognises a Xen guest of EC2 by the beginning of this text.
 EC2_UUID: Final = "ec2e1916-9099-7caf-fd21-012345abcdef\n"
 STOP_LIMIT: Final = 15.0  # seconds for a clean shutdown; EC2 has a limit as well
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,7 +41,7 @@ class MachineFile:
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """What the machine `id` is."""
+    """Everything that defines the machine `id`."""
 
     id: str
     subnet_id: str
@@ -52,8 +52,8 @@ class MachineSpec:
     files: Mapping[str, MachineFile] = field(default_factory=dict)  # by path below /
 
 
-class Machine:
-    """A machine of this lab, booted by this process."""
+class NspawnMachine:
+    """A machine of this lab, booted by this process with systemd-nspawn."""
 
     def __init__(self, names: Names, spec: MachineSpec) -> None:
         self._names = names
@@ -63,7 +63,7 @@ class Machine:
         self._started = time.monotonic()
 
     def start(self, network: CloudNetwork) -> None:
-        """Boot; returns while the machine is still booting. Raises `HostError`."""
+        """Start to boot; returns while the machine is still booting. Raises `HostError`."""
         for name in ("upper", "work", "root"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         (self.directory / "uuid").write_text(EC2_UUID)
@@ -87,7 +87,7 @@ class Machine:
     def in_its_network(self, *command: Argument) -> list[str]:
         """The command line that runs a program of the machine's disk in its network namespace.
 
-        It needs no process of the machine, only that its disk is mounted (a moment after start).
+        No process of the machine has to run, but its disk must be mounted (a moment after start).
         """
         assert self._process is not None
         namespace = netns.path(self.spec.leg.namespace)
@@ -104,7 +104,7 @@ class Machine:
         return self._process is not None and self._process.poll() is None
 
     def stop(self, limit: float = STOP_LIMIT) -> None:
-        """Shut down cleanly within `limit` seconds, else with SIGKILL; leaves nothing behind."""
+        """Shut down cleanly within `limit` seconds, else with SIGKILL, and remove the machine."""
         process = self._process
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -113,16 +113,16 @@ class Machine:
         self.remove()
 
     def remove(self, keep_disk: bool = False) -> None:
-        """Cut the power and remove what the machine had on the host, save its logs."""
+        """Cut the power and remove everything of the machine from the host except its logs."""
         remove(self._names, self.spec.id, keep_disk)
         if self._process is not None:
             self._process.wait()
 
 
 def remove(names: Names, machine: str, keep_disk: bool = False) -> None:
-    """Cut the power of a machine, whoever booted it, and remove it from the host.
+    """Cut the power of a machine, even of another process, and remove it from the host.
 
-    With `keep_disk` its file system stays, and the next start goes on with it.
+    With `keep_disk` its file system stays, and the next start uses it again.
     """
     group = cgroups.root() / names.cgroup / machine
     cgroups.kill(group)
@@ -142,12 +142,12 @@ def kill(names: Names, machine: str) -> None:
 
 
 def boot_finished(names: Names, machine: str) -> bool:
-    """True when cloud-init has ended, well or not."""
+    """True when cloud-init has ended, with success or not."""
     return (names.machine_dir(machine) / "upper/var/lib/cloud/data/result.json").exists()
 
 
 def leader(names: Names, machine: str) -> int:
-    """Process id (of the host) of the machine's PID 1; raises `HostError` when it does not run."""
+    """The host's process id of the machine's PID 1. Raises `HostError` if it does not run."""
     try:
         status = json.loads((names.machine_dir(machine) / "machine.json").read_text())
         pid = status["pid"]
@@ -177,7 +177,7 @@ def _write(path: Path, file: MachineFile) -> None:
 
 
 def _keep_journal(directory: Path, target: Path) -> None:
-    """A dead machine's logs stay readable: journalctl -D LOG/MACHINE/journal."""
+    """Keep a dead machine's journal, for `journalctl -D LOG/MACHINE/journal`."""
     logs = directory / "upper/var/log"
     for name in ("journal", "cloud-init.log", "cloud-init-output.log"):
         source = logs / name

@@ -1,8 +1,8 @@
-"""Security groups, enforced: nftables rules in the network namespace of each machine.
+"""Security groups, enforced by nftables rules in the network namespace of each machine.
 
-Stateful, as on AWS: what a rule lets through, its answers and related errors follow. Metadata
-service, resolver and the AWS API (link-local here) are not subject to them, nor is the router,
-from where `cloud_exec` and its like reach into the VPC as an operator would.
+They are stateful, as on AWS: answers to accepted packets, and related errors, are accepted too.
+They do not apply to the metadata service, the resolver and the AWS API, which are link-local here.
+Nor do they apply to the VPC router, from where `cloud_exec` reaches the VPC as an operator would.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from host import netns
 from host.run import run
-from lab.machines.machine import Machine
+from lab.machines.machine import NspawnMachine
 
 TABLE: Final = "c4_security_groups"
 EXEMPT: Final = "169.254.0.0/16"
@@ -43,7 +43,7 @@ class Group:
 
 
 def ruleset(attached: Sequence[str], groups: Mapping[str, Group], router: IPv4Address) -> str:
-    """nftables commands that replace the machine's rules by those of its groups, at once."""
+    """nftables commands that replace a machine's rules by those of its groups, atomically."""
     own = [groups[g] for g in attached if g in groups]
     into = {_statement(r, "saddr", groups) for group in own for r in group.ingress}
     out = {_statement(r, "daddr", groups) for group in own for r in group.egress}
@@ -67,11 +67,11 @@ table inet {TABLE} {{
 """
 
 
-def enforce(machine: Machine, rules: str) -> None:
-    """Put a ruleset into a machine's network namespace. Raises `HostError`.
+def enforce(machine: NspawnMachine, rules: str) -> None:
+    """Load a ruleset in a machine's network namespace. Raises `HostError`.
 
-    By the machine's own nft: an older one of the host may crash on rules that the machine has
-    made. Until its disk is mounted the machine has made none, and the host's does.
+    The machine's own nft does it, because an older one of the host may crash on rules that the
+    machine has made. Until its disk is mounted there are no such rules, and the host's nft works.
     """
     own = run(machine.in_its_network("nft", "--file", "-"), input=rules, check=False)
     if own.returncode != 0:
@@ -80,7 +80,7 @@ def enforce(machine: Machine, rules: str) -> None:
 
 
 def _statement(rule: Rule, side: str, groups: Mapping[str, Group]) -> str:
-    """One accept rule; empty when it can match nothing."""
+    """One accept rule; empty when it cannot match anything."""
     parts = ["meta nfproto ipv4"]
     if rule.group is not None:
         members = sorted(groups[rule.group].members) if rule.group in groups else []
@@ -88,7 +88,7 @@ def _statement(rule: Rule, side: str, groups: Mapping[str, Group]) -> str:
             return ""
         parts = [f"ip {side} {{ {', '.join(map(str, members))} }}"]
     elif rule.cidr is None:
-        return ""  # a prefix list: the API, which is exempt
+        return ""  # a prefix list, which stands for the API; that is exempt
     elif rule.cidr != "0.0.0.0/0":
         parts = [f"ip {side} {rule.cidr}"]
     if rule.protocol in ("tcp", "udp"):

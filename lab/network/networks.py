@@ -1,7 +1,7 @@
-"""The lab's networks, all inside namespaces: the VPC with its subnets, and the internet beside it.
+"""The lab's networks, all inside namespaces: the VPC with its subnets, and the internet side.
 
-The cloud namespace is the VPC router and the internet gateway. It has no leg in the host's own
-namespace, so no packet of the lab can leave, and none can come in.
+The cloud namespace is the VPC router and the internet gateway. It has no interface in the host's
+own namespace, so no packet can leave or enter the lab.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lab.names import API, ELASTIC_IPS, IMDS, INTERNET, INTERNET_GATEWAY, RESOLV
 INTERNET_BRIDGE = "internet"
 LINK_LOCAL = IPv4Network("169.254.0.0/16")
 
-# Elastic IPs are translated one to one and without connection state, as AWS does it: a call
-# survives any change of the table that does not concern it. Unmapped public addresses and
-# instances without one get silence.
+# Elastic IPs are translated one to one and without connection state, as on AWS. A call therefore
+# survives all changes of the table that do not concern it. Packets to an unmapped public address,
+# and those of instances without one, are dropped.
 RULES = f"""
 table ip c4 {{
     map to_private {{ type ipv4_addr : ipv4_addr; }}
@@ -61,7 +61,7 @@ class CloudNetwork:
         self._bridges: dict[str, IPv4Interface] = {}
 
     def up(self) -> None:
-        """Make the cloud namespace with the internet segment."""
+        """Create the cloud namespace with the internet segment."""
         ns = self._names.cloud_ns
         netns.create(ns, resolver=str(RESOLVER))
         netns.sysctl(
@@ -77,7 +77,7 @@ class CloudNetwork:
         self._nft(RULES)
 
     def ensure_subnet(self, subnet_id: str, network: IPv4Network) -> str:
-        """Bridge of a subnet, made when needed; its first address is the router's."""
+        """The bridge of a subnet, created if missing. Its first address is the router's."""
         bridge = self._names.bridge(subnet_id)
         with self._lock:
             if bridge not in self._bridges:
@@ -85,7 +85,7 @@ class CloudNetwork:
         return bridge
 
     def keep_subnets(self, subnet_ids: Iterable[str]) -> None:
-        """Remove the bridges of all other subnets: a stale one would take a new one's traffic."""
+        """Remove the bridges of all other subnets, which could take a new subnet's traffic."""
         keep = {self._names.bridge(s) for s in subnet_ids} | {INTERNET_BRIDGE}
         with self._lock:
             for bridge in [b for b in self._bridges if b not in keep]:
@@ -93,11 +93,11 @@ class CloudNetwork:
                 del self._bridges[bridge]
 
     def attach(self, bridge: str, leg: Leg) -> None:
-        """Make a namespace with one interface `eth0` on a bridge of the cloud."""
+        """Create a namespace with one interface `eth0` on a bridge of the cloud."""
         attach(self._names.cloud_ns, bridge, leg)
 
     def translate(self, public: Mapping[IPv4Address, IPv4Address], vpcs: Iterable[str]) -> None:
-        """Set which public address belongs to which private one, at once."""
+        """Replace the whole map from public to private addresses, atomically."""
         lines = ["flush map ip c4 to_private", "flush map ip c4 to_public", "flush set ip c4 vpc"]
         if public:
             forth = ", ".join(f"{pub} : {priv}" for pub, priv in public.items())
@@ -123,7 +123,7 @@ class CloudNetwork:
 
 
 def attach(cloud_ns: str, bridge: str, leg: Leg) -> None:
-    """Make the namespace of `leg` with its interface `eth0` on `bridge`."""
+    """Create the namespace of `leg` with its interface `eth0` on `bridge`."""
     netns.create(leg.namespace)
     mac = f" address {leg.mac}" if leg.mac else ""
     netns.ip(

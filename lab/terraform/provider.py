@@ -1,4 +1,4 @@
-"""Terraform itself and the AWS provider, wherever this machine can get them."""
+"""Find or build Terraform and the AWS provider, from any source that this machine can reach."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The program, and what its environment needs to find the provider."""
+    """The program, and the environment in which it finds the provider."""
 
     program: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -40,9 +40,10 @@ class Toolchain:
 def toolchain(stack_dir: Path, progress: Progress) -> Toolchain:
     """Terraform and the providers of the stack in `stack_dir`. Raises `HostError`.
 
-    The program is `terraform` or `tofu` of the host, else OpenTofu built from its Go module. The
-    providers come from the mirror that `C4_TERRAFORM_MIRROR` names; else from our own mirror in
-    the cache, filled once from the registry or, where that cannot be reached, from Go modules.
+    The program is the host's `terraform` or `tofu`, else OpenTofu built from its Go module. The
+    providers come from the mirror that `C4_TERRAFORM_MIRROR` names. Without it, they come from our
+    own mirror in the cache, which is filled once from the registry, or from Go modules if the
+    registry cannot be reached.
     """
     found = shutil.which("terraform") or shutil.which("tofu")
     program = Path(found) if found else golang.tool("opentofu", progress)
@@ -78,7 +79,7 @@ def fill(
     for address in missing:
         if not address.endswith("/hashicorp/aws"):
             raise HostError(
-                f"no registry can be reached, and provider {address} is in no mirror",
+                f"provider {address} is in no mirror, and no registry can be reached",
                 f"set {MIRROR} to a directory that has it",
             )
         place = mirror / address / provider_build.VERSION / system_arch()
@@ -87,7 +88,7 @@ def fill(
 
 
 def reachable(host: str) -> bool:
-    """True when a registry answers quickly; through a proxy it is worth the try."""
+    """True when a registry answers quickly, or when a proxy may reach it."""
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
         return True
     try:
@@ -105,9 +106,9 @@ def system_arch() -> str:
 
 @contextmanager
 def scratch(stack_dir: Path) -> Iterator[Path]:
-    """A directory with a stack's required providers alone.
+    """A directory with nothing of a stack but its required providers.
 
-    A backend would have to be initialized first, and that needs the providers.
+    A backend would have to be initialized first, which needs the providers.
     """
     document = json.loads((stack_dir / "cdk.tf.json").read_text())
     text = json.dumps(
@@ -119,9 +120,9 @@ def scratch(stack_dir: Path) -> Iterator[Path]:
 
 
 def addresses(program: Path, stack_dir: Path) -> list[str]:
-    """Full addresses (HOST/NAMESPACE/TYPE) of the providers that a stack asks for.
+    """Full addresses (HOST/NAMESPACE/TYPE) of the providers that a stack requires.
 
-    The program says them: no registry's name needs to be known here.
+    The program prints them, so that no registry's name has to be known here.
     """
     with scratch(stack_dir) as directory:
         done = run([program, f"-chdir={directory}", "providers"])
@@ -130,7 +131,7 @@ def addresses(program: Path, stack_dir: Path) -> list[str]:
 
 
 def mirror_config(mirror: Path) -> Path:
-    """A CLI configuration that takes all providers from a file system mirror."""
+    """A CLI configuration that gets all providers from a file system mirror."""
     text = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
     rc = cache_dir() / "terraform" / f"{digest([text])}.tfrc"
     rc.parent.mkdir(parents=True, exist_ok=True)
@@ -141,13 +142,15 @@ def mirror_config(mirror: Path) -> Path:
 
 
 def usable(mirror: Path, wanted: list[str], progress: Progress) -> Path:
-    """The mirror that a user has named, unpacked when it is packed.
+    """The mirror that the user has named, unpacked if it is packed.
 
     `mirror` is a Terraform file system mirror, or a directory with packed provider programs
     (terraform-provider-TYPE_vVERSION_OS_ARCH.xz), which are unpacked into our own.
     """
     if not mirror.is_dir():
-        raise HostError(f"{MIRROR}={mirror} is no directory", "name a Terraform file system mirror")
+        raise HostError(
+            f"{MIRROR}={mirror} is not a directory", "name a Terraform file system mirror"
+        )
     if any((mirror / address).is_dir() for address in wanted):
         return mirror
     return unpack(mirror, wanted, progress)

@@ -1,7 +1,7 @@
-"""The AWS provider built from its Go modules, with the services that our stacks use.
+"""Build the AWS provider from its Go modules, with only the services that our stacks use.
 
-For machines that reach a Go module proxy but no Terraform registry. The whole provider takes an
-hour and gigabytes to build; trimmed to these services it takes some minutes.
+It is for machines that reach a Go module proxy but no Terraform registry. The whole provider takes
+an hour and gigabytes to build; with these services only, it takes some minutes.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def build(target: Path, progress: Progress) -> None:
     try:
         run(["chmod", "--recursive", "u+w", work])
         trim(work)
-        progress(f"building the AWS provider {VERSION} from Go modules; 6 to 20 minutes, once")
+        progress(f"building the AWS provider {VERSION} from Go modules (once, 6 to 20 minutes)")
         flags = f"-s -w -X {IMPORT_PATH}/version.ProviderVersion={VERSION}"
         command = [str(go), "build", "-trimpath", f"-ldflags={flags}", "-o", str(target), "."]
         env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
@@ -90,13 +90,13 @@ def download(go: Path) -> Path:
     done = run(
         [go, "-C", SOURCE, "mod", "download", "-json", f"{MODULE}@{versions[0]}"],
         timeout=900,
-        hint="the Go module proxy must be reachable once",
+        hint="the Go module proxy must be reachable for the first build",
     )
     return Path(json.loads(done.stdout)["Dir"])
 
 
 def trim(root: Path) -> None:
-    """Leave the services that we use in the two generated files that name them all."""
+    """Remove all but the services that we use from the two generated files that list them."""
     packages = root / "internal/provider/sdkv2/service_packages_gen.go"
     packages.write_text(keep_packages(packages.read_text(), SERVICES))
     clients = root / "internal/conns/awsclient_gen.go"
@@ -104,7 +104,7 @@ def trim(root: Path) -> None:
 
 
 def keep_packages(text: str, services: Iterable[str]) -> str:
-    """The list of service packages with `services` only: their imports and their entries."""
+    """The list of service packages, with imports and entries of `services` only."""
     kept = set(services)
 
     def wanted(line: str) -> bool:
@@ -115,7 +115,7 @@ def keep_packages(text: str, services: Iterable[str]) -> str:
 
 
 def keep_clients(text: str, used: Iterable[str]) -> str:
-    """The AWS client with the methods `used` only, and the imports that these need."""
+    """The AWS client, with only the methods `used` and the imports that these need."""
     names = set(used)
     method = re.compile(r"^func \(c \*AWSClient\) (\w+)\(ctx .*?^}\n\n?", re.M | re.S)
     text = method.sub(lambda m: m[0] if m[1] in names else "", text)

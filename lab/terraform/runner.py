@@ -1,7 +1,7 @@
-"""Terraform on the local cloud: the real program with the real AWS provider.
+"""Run Terraform on the local cloud: the real program with the real AWS provider.
 
-It runs inside the cloud namespace, where the names of AWS lead to moto, with the lab's CA. So the
-stacks need no endpoint settings.
+It runs inside the cloud namespace, where the DNS names of AWS resolve to moto, and trusts the
+lab's CA. So the stacks need no endpoint settings.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ STACK_FILE: Final = "cdk.tf.json"
 
 
 class Runner:
-    """Runs the stacks of one lab; each has its working directory, and its state, in `work_dir`."""
+    """Runs the stacks of one lab. Each has a working directory and a state in `work_dir`."""
 
     def __init__(self, names: Names, work_dir: Path) -> None:
         self._names = names
         self._work_dir = work_dir
 
     def apply(self, stack: str, synth_dir: Path, progress: Progress) -> None:
-        """Raises `HostError` with Terraform's own messages."""
+        """Apply a stack. Raises `HostError` with Terraform's own messages."""
         directory, tools = self._prepare(stack, synth_dir, progress)
         self._terraform(
             tools, directory, ["apply", "-auto-approve", "-input=false", "-json"], progress
@@ -86,7 +86,7 @@ class Runner:
                 for line in process.stdout:
                     log.write(line)
                     _report(line, directory.name, progress, errors)
-            except BaseException:  # Ctrl-C, or an error of `progress`: Terraform ends as well
+            except BaseException:  # Terraform also ends after Ctrl-C, or an error of `progress`
                 process.send_signal(signal.SIGINT)
                 raise
         if process.returncode != 0:
@@ -114,9 +114,9 @@ class Runner:
 
 
 def localized(document: dict[str, Any], work_dir: Path) -> dict[str, Any]:
-    """The stack with its state kept in the lab, wherever the deployment keeps it.
+    """The stack with its state in the lab, instead of where the deployment stores it.
 
-    The states of other stacks that it reads are the lab's as well.
+    The states of other stacks that it reads are also those of the lab.
     """
     result: dict[str, Any] = json.loads(json.dumps(document))
     terraform = result.setdefault("terraform", {})
@@ -126,20 +126,20 @@ def localized(document: dict[str, Any], work_dir: Path) -> dict[str, Any]:
         reads["config"] = {"path": str(work_dir / state_name(reads["config"]))}
         reads["backend"] = "local"
     for provider in result.get("provider", {}).get("aws", []):
-        # With the default a wrong certificate is retried for nine minutes.
+        # By default a request with a wrong certificate is retried for nine minutes.
         provider["max_retries"] = 3
     return result
 
 
 def state_name(config: Mapping[str, Any]) -> str:
-    """File name of a state in the lab, from its `path` (local) or `key` (S3) elsewhere."""
+    """File name of a state in the lab, from its `path` (local) or `key` (S3) in the deployment."""
     if "key" in config:
         return str(config["key"]).replace("/", "_")
     return Path(config.get("path", "terraform.tfstate")).name
 
 
 def _report(line: str, stack: str, progress: Progress, errors: list[str]) -> None:
-    """Show what Terraform's machine-readable line says, and keep its errors."""
+    """Show the message in a line of Terraform's machine-readable output, and keep its errors."""
     try:
         event = json.loads(line)
     except ValueError:

@@ -29,7 +29,7 @@ from agent.consul import credentials
 from agent.consul.leader import lead
 from agent.consul.quorum import Quorum
 from agent.errors import AgentError
-from agent.facts import Facts
+from agent.facts import InstanceFacts
 from common import paths, ports
 from common.names import TAG_DEPLOYMENT, TAG_ROLE, node_prefix, token_secret
 from common.topology import CONSUL_SERVER, Role, Tier
@@ -67,7 +67,7 @@ class Node:
         return self.folder / "data"
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> InstanceFacts:
         return FACTS.model_copy(
             update={"instance_id": self.instance_id, "private_ip": self.address}
         )

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from demo.calls import Exchange
-from demo.cluster import Cluster
+from demo.cluster import LocalDeployment
 from demo.deploy import Deploying
 from demo.internet import Internet
 from lab.api import Lab
@@ -19,7 +19,7 @@ LAB = os.environ.get("C4_E2E_LAB", "test")  # another name lets two sessions run
 class World:
     """The running deployment and the internet around it."""
 
-    cluster: Cluster
+    cluster: LocalDeployment
     tenant: Tenant
     internet: Internet
     exchange: Exchange

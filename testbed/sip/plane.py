@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.consul import pki
-from agent.kamailio import rtpengine_revive, service_lists, tier_addresses
+from agent.kamailio import rtpengine_revive, tier_addresses
 from agent.kamailio.kamcmd import RpcFailed
+from agent.kamailio.service_lists import Folders, ServiceLists
 from agent.roles.call_tier import PEERS_INTERVAL_S
 from common import kamailio, paths, ports
 from common.topology import Tier
@@ -170,15 +171,15 @@ class Cluster:
 
     def apply(self, node: Node, name: str, lines: Sequence[str]) -> None:
         """What `c4-agent apply` does on the node, by the agent's own code."""
-        places = self._places(node)
-        (places.rendered / name).write_text("\n".join(lines) + "\n")
-        inside(node.namespace, lambda: service_lists.apply(name, places, node.rpc))
+        lists = self._service_lists(node)
+        (lists.folders.rendered / name).write_text("\n".join(lines) + "\n")
+        inside(node.namespace, lambda: lists.apply(name))
 
-    def _places(self, node: Node) -> service_lists.Places:
-        places = service_lists.Places(node.work / "rendered", node.lists, node.work / "applied")
-        for directory in (places.rendered, places.applied):
+    def _service_lists(self, node: Node) -> ServiceLists:
+        folders = Folders(node.work / "rendered", node.lists, node.work / "applied")
+        for directory in (folders.rendered, folders.applied):
             directory.mkdir(exist_ok=True)
-        return places
+        return ServiceLists(folders, node.rpc)
 
     def apply_leaving(self, sbc: Node, addresses: Sequence[str]) -> None:
         self.apply(sbc, kamailio.DRAINING_ROUTERS, [
@@ -378,10 +379,7 @@ class Cluster:
         """As every agent's daemon: Kamailio forgets its peers, and who missed a ping is out."""
 
         def repeat(node: Node) -> None:
-            inside(
-                node.namespace,
-                lambda: service_lists.repeat(kamailio.DMQ_PEERS, self._places(node), node.rpc),
-            )
+            inside(node.namespace, lambda: self._service_lists(node).repeat(kamailio.DMQ_PEERS))
 
         wait_until(
             lambda: sum(not accepted(partial(repeat, node)) for node in self.tier(prefix)) == 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 
-from agent.consul.service_discovery import Plane, Sbc
+from agent.consul.service_discovery import HealthyInstances, Sbc
 from agent.kamailio.registrations import Registrations
 from common import ports
 from common.kamailio import UACREG_HEAD
@@ -57,9 +57,9 @@ class Agents:
         }
         self._thread = threading.Thread(target=self._loop, daemon=True)
 
-    def seen(self) -> Plane:
+    def seen(self) -> HealthyInstances:
         """What Consul would say."""
-        return Plane(
+        return HealthyInstances(
             frozenset(node.address for node in self.plane.tier("rtr")),
             frozenset(Sbc(*addresses) for addresses in self.sbcs.values()),
             tuple(f"http://{a}:{ports.ROUTER_CONFD_INTERNAL.number}" for a in CONFDS),

@@ -16,9 +16,9 @@ from agent.aws import secrets
 from agent.consul import acl, leader, service_discovery
 from agent.consul.acl import AccessControl
 from agent.consul.local import LocalConsul
-from agent.consul.service_discovery import Plane, Sbc
+from agent.consul.service_discovery import HealthyInstances, Sbc
 from common import ports
-from common.names import TAG_TENANT, key_prefix, service_name, sources_key, token_secret
+from common.names import TAG_TENANT, key_prefix, provisioned_sources_key, service_name, token_secret
 from common.topology import Tier
 from testbed.consul.server import MANAGEMENT, Server, consul_server
 
@@ -88,7 +88,7 @@ def test_only_other_machines_count_as_peers(consul: Server, tokens: dict[str, st
     api.agent.service.register("acme-rtp", service_id="acme-rtp", address="10.40.16.4")
     local = LocalConsul(consul.http_port, "acme-rtp", tokens["acme-rtp"])
     assert local.passing() is False  # a service without a check proves nothing
-    assert not local.peers_are_well()
+    assert not local.peers_are_healthy()
     service = {"Service": "acme-rtp", "Address": "10.40.16.9"}
     answer = requests.put(
         f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
@@ -97,7 +97,7 @@ def test_only_other_machines_count_as_peers(consul: Server, tokens: dict[str, st
         timeout=5,
     )
     assert answer.ok, answer.text
-    assert local.peers_are_well()
+    assert local.peers_are_healthy()
 
 
 @pytest.mark.parametrize("service", [service_name("acme", tier) for tier in Tier])
@@ -122,10 +122,10 @@ def test_a_tenant_does_not_see_another(consul: Server, tokens: dict[str, str]) -
 
 def test_routers_tell_their_own_sbcs_who_may_call(consul: Server, tokens: dict[str, str]) -> None:
     for tenant, other in (("acme", "acme-2"), ("acme-2", "acme")):
-        key = sources_key(tenant)
+        key = provisioned_sources_key(tenant)
         router = consul.api(tokens[f"{tenant}-router"]).kv
         assert router.put(key, tenant)
-        for refused in (sources_key(other), "c4/sources", "sources"):
+        for refused in (provisioned_sources_key(other), "c4/sources", "sources"):
             with pytest.raises(ACLPermissionDenied):
                 router.put(refused, "x")
         local = LocalConsul(consul.http_port, f"{tenant}-sbc", tokens[f"{tenant}-sbc"])
@@ -135,7 +135,7 @@ def test_routers_tell_their_own_sbcs_who_may_call(consul: Server, tokens: dict[s
             with pytest.raises(ACLPermissionDenied):
                 consul.api(tokens[service_name(tenant, tier)]).kv.put(key, "forged")
     with pytest.raises(ACLPermissionDenied):
-        consul.api(tokens["acme-rtp"]).kv.get(sources_key("acme"))
+        consul.api(tokens["acme-rtp"]).kv.get(provisioned_sources_key("acme"))
 
 
 def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str, str]) -> None:
@@ -164,7 +164,7 @@ def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str
     register("acme-2-sbc", "10.40.0.2", "critical", public_ip="203.0.113.2")
     register("acme-2-router-confd", "10.40.64.3", "passing")
     local = LocalConsul(consul.http_port, "acme-2-router", tokens["acme-2-router"])
-    assert service_discovery.of(local, {TAG_TENANT: "acme-2"}) == Plane(
+    assert service_discovery.healthy_instances(local, {TAG_TENANT: "acme-2"}) == HealthyInstances(
         frozenset({"10.40.64.1"}),
         frozenset({Sbc("10.40.0.1", "203.0.113.1")}),
         (f"http://10.40.64.3:{ports.ROUTER_CONFD_INTERNAL}",),
@@ -181,9 +181,9 @@ def test_a_policy_of_an_older_version_gets_the_rules_of_this_one(
     )
     kv = consul.api(tokens["acme-router"]).kv
     with pytest.raises(ACLPermissionDenied):
-        kv.put(sources_key("acme"), "x")
+        kv.put(provisioned_sources_key("acme"), "x")
     _control(consul, client).reconcile()
-    assert kv.put(sources_key("acme"), "x")
+    assert kv.put(provisioned_sources_key("acme"), "x")
 
 
 def test_a_tier_cannot_touch_nodes_of_another(consul: Server, tokens: dict[str, str]) -> None:

@@ -79,7 +79,7 @@ def test_only_another_certificate_is_a_renewal(sbc: Config, folder: Path, client
 @pytest.mark.parametrize(
     ("mistake", "problem"),
     [
-        ({"private_key": _operators()["private_key"]}, "is not the key of certificate"),
+        ({"private_key": _operators()["private_key"]}, "does not belong to certificate"),
         ({"private_key": "hunter2"}, "must hold PEM"),
         ({"certificate": ""}, "must hold PEM"),
     ],

@@ -28,7 +28,7 @@ def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (
             ["apply", "nothing"],
-            "list 'nothing' is unknown; there are draining-routers, dispatcher.list",
+            "list 'nothing' is unknown; the lists are draining-routers, dispatcher.list",
         ),
         (["boot"], f"{paths.CONFIG}: cannot be read"),
         (["run"], f"{paths.CONFIG}: cannot be read"),

@@ -27,7 +27,7 @@ SYNC_S = 60.0  # an agent that has met a dead server waits for up to 30 s
 
 @pytest.fixture
 def cluster(tmp_path: Path, aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCluster]:
-    monkeypatch.setattr(members, "YOUNG", datetime.timedelta(0))
+    monkeypatch.setattr(members, "TIME_TO_JOIN", datetime.timedelta(0))
     cluster = LoopbackCluster(tmp_path, monkeypatch, aws)
     try:
         yield cluster

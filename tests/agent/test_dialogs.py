@@ -13,7 +13,7 @@ import pytest
 from agent.config import Config
 from agent.errors import AgentError
 from agent.kamailio.dialog_state import State
-from agent.kamailio.dialogs import bound, calls, unsent
+from agent.kamailio.dialogs import active_calls, calls_to_wait_for, unconfirmed_records
 from agent.kamailio.kamcmd import RpcFailed
 from common import ports
 from common.topology import Role
@@ -58,21 +58,21 @@ class Kamailio:
 
 @pytest.mark.parametrize("role", [Role.SBC, Role.ROUTER])
 def test_only_own_calls_that_live_are_counted(role: Role, tmp_path: Path) -> None:
-    count = calls(config(role=role), FACTS, Kamailio(_dialogs()), tmp_path / "dump")
+    count = active_calls(config(role=role), FACTS, Kamailio(_dialogs()), tmp_path / "dump")
     assert count == 3
 
 
 def test_a_router_does_not_wait_for_calls_of_before_its_restart(tmp_path: Path) -> None:
     """Kamailio got the dialog back from a peer; it stays early for the rest of the call."""
     rpc = Kamailio([_returned(1, answered="1"), _dialog(2, FACTS.node_id, State.EARLY)])
-    assert bound(config(role=Role.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
+    assert calls_to_wait_for(config(role=Role.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
 
 
 def test_a_router_does_not_wait_for_a_call_that_rings_for_hours(tmp_path: Path) -> None:
     stuck = _dialog(1, FACTS.node_id, State.UNCONFIRMED) | {"init_ts": int(time.time()) - 3600}
     rpc = Kamailio([stuck, _dialog(2, FACTS.node_id, State.UNCONFIRMED)])
-    assert bound(config(role=Role.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
-    assert calls(config(role=Role.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
+    assert calls_to_wait_for(config(role=Role.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
+    assert active_calls(config(role=Role.ROUTER), FACTS, rpc, tmp_path / "dump") == 1
 
 
 def test_an_sbc_waits_for_those_that_were_answered_and_have_not_ended(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_an_sbc_waits_for_those_that_were_answered_and_have_not_ended(tmp_path: 
         _returned(2, answered="1"),
         _returned(3, answered="1", ended="1"),
     ]
-    count = bound(config(role=Role.SBC), FACTS, Kamailio(returned), tmp_path / "dump")
+    count = calls_to_wait_for(config(role=Role.SBC), FACTS, Kamailio(returned), tmp_path / "dump")
     assert count == 1
 
 
@@ -94,7 +94,7 @@ def _returned(number: int, **variables: str) -> dict[str, Any]:
 
 def test_counting_again_counts_anew_and_leaves_nothing_behind(tmp_path: Path) -> None:
     kamailio = Kamailio(_dialogs())
-    counts = [calls(config(), FACTS, kamailio, tmp_path / "dump") for _ in range(2)]
+    counts = [active_calls(config(), FACTS, kamailio, tmp_path / "dump") for _ in range(2)]
     assert counts == [3, 3]
     assert list(tmp_path.iterdir()) == []
 
@@ -108,7 +108,7 @@ def test_threads_do_not_read_each_other_s_dumps(tmp_path: Path) -> None:
         return Kamailio(_dialogs())("dlg.dump_file", path)
 
     def count() -> None:
-        calls(config(), FACTS, kamailio, tmp_path / "dump")
+        active_calls(config(), FACTS, kamailio, tmp_path / "dump")
 
     count()
     other = threading.Thread(target=count, name="steps")
@@ -122,7 +122,7 @@ def test_threads_do_not_read_each_other_s_dumps(tmp_path: Path) -> None:
 def test_a_router_waits_only_for_calls_that_are_not_established(
     role: Role, expected: int, tmp_path: Path
 ) -> None:
-    count = bound(config(role=role), FACTS, Kamailio(_dialogs()), tmp_path / "dump")
+    count = calls_to_wait_for(config(role=role), FACTS, Kamailio(_dialogs()), tmp_path / "dump")
     assert count == expected
 
 
@@ -132,7 +132,7 @@ def test_tiers_without_calls_say_so(role: Role, tmp_path: Path) -> None:
         raise AssertionError("asked for calls")
 
     tier: Config = config(role=role)
-    assert calls(tier, FACTS, nobody, tmp_path / "dump") is None
+    assert active_calls(tier, FACTS, nobody, tmp_path / "dump") is None
 
 
 def test_a_kamailio_that_does_not_answer_is_not_an_idle_one(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_kamailio_that_does_not_answer_is_not_an_idle_one(tmp_path: Path) -> N
         raise RpcFailed("connect: No such file or directory")
 
     with pytest.raises(AgentError, match="active calls: connect"):
-        bound(config(), FACTS, dead, tmp_path / "dump")
+        calls_to_wait_for(config(), FACTS, dead, tmp_path / "dump")
 
 
 def test_a_dump_that_cannot_be_read_is_not_an_idle_kamailio(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_dump_that_cannot_be_read_is_not_an_idle_kamailio(tmp_path: Path) -> N
         return ""
 
     with pytest.raises(AgentError, match="active calls"):
-        bound(config(), FACTS, broken, tmp_path / "dump")
+        calls_to_wait_for(config(), FACTS, broken, tmp_path / "dump")
 
 
 STATS = """{
@@ -174,8 +174,8 @@ def test_records_that_wait_are_counted_on_routers_only() -> None:
         assert command == ("htable.stats",)
         return STATS
 
-    assert unsent(config(role=Role.ROUTER), rpc) == 12
-    assert unsent(config(role=Role.SBC), rpc) is None
+    assert unconfirmed_records(config(role=Role.ROUTER), rpc) == 12
+    assert unconfirmed_records(config(role=Role.SBC), rpc) is None
 
 
 def test_records_that_cannot_be_counted_are_not_none() -> None:
@@ -183,5 +183,5 @@ def test_records_that_cannot_be_counted_are_not_none() -> None:
         raise RpcFailed("connect: No such file or directory")
 
     for rpc in (dead, lambda *_: STATS.replace("unconfirmed_records", "other")):
-        with pytest.raises(AgentError, match="unsent records"):
-            unsent(config(role=Role.ROUTER), rpc)
+        with pytest.raises(AgentError, match="unconfirmed records"):
+            unconfirmed_records(config(role=Role.ROUTER), rpc)

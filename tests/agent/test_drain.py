@@ -41,8 +41,8 @@ class World:
     def complete(self, hook: str) -> None:
         self._event(f"complete {hook}")
 
-    def vacate(self) -> None:
-        self._event("vacate")
+    def unmark_held(self) -> None:
+        self._event("unmark_held")
 
     def heartbeat(self, hook: str) -> None:
         self._event("heartbeat")
@@ -56,12 +56,12 @@ class World:
     ) -> Drain:  # fmt: skip
         return Drain(
             consul=self, hooks=self, hook="terminating", limit_s=limit, active_calls=calls,
-            unsent_records=records, vacate=self.vacate, state=state,
+            unconfirmed_records=records, unmark_held=self.unmark_held, state=state,
             clock=lambda: self.now, sleep=self.sleep,
         )  # fmt: skip
 
 
-LEAVING = ["deregister", "leave", "vacate", "complete terminating"]
+LEAVING = ["deregister", "leave", "unmark_held", "complete terminating"]
 WITH_CALLS = ["deregister", "leave", "complete terminating"]  # which somebody may go on with
 
 
@@ -94,7 +94,7 @@ def test_a_long_call_ends_the_wait_at_the_limit(state: Path) -> None:
     world = World()
     world.drain(state, lambda: 1, limit=90).run()
     assert world.events[-3:] == WITH_CALLS
-    assert "vacate" not in world.events
+    assert "unmark_held" not in world.events
     assert 90 <= world.now - 1000 < 100
 
 
@@ -155,12 +155,12 @@ def test_a_router_leaves_when_its_last_record_is_confirmed(state: Path) -> None:
     world = World()
     calls, records = iter([1, 0]), iter([2, 2, 1, 0])
 
-    def unsent() -> int:
+    def unconfirmed() -> int:
         assert next(calls, None) is None, "calls that go on make records"
         assert "leave" not in world.events
         return next(records)
 
-    world.drain(state, lambda: next(calls), records=unsent).run()
+    world.drain(state, lambda: next(calls), records=unconfirmed).run()
     assert world.events == ["maintenance", *LEAVING]
     assert next(records, None) is None
 

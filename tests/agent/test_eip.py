@@ -111,7 +111,7 @@ def test_a_replacement_takes_over_the_address_of_the_dead_after_others_were_left
     old, new, late, replacement = _instances(ec2, 4)
     left = eip.claim(ec2, tags, old)
     held = [eip.claim(ec2, tags, instance) for instance in (new, late)]
-    eip.vacate(ec2, tags, old)
+    eip.unmark_held(ec2, tags, old)
     ec2.disassociate_address(PublicIp=str(left))
     ec2.disassociate_address(PublicIp=str(held[1]))
     assert eip.claim(ec2, tags, late) == held[1]

@@ -11,8 +11,7 @@ import pytest
 
 from agent.consul import catalogue_age
 from agent.errors import AgentError
-from agent.kamailio import service_lists
-from agent.kamailio.service_lists import ListRefused, NotYet, Places, RpcFailed
+from agent.kamailio.service_lists import Folders, ListRefused, NotYet, RpcFailed, ServiceLists
 from common import paths, ports
 
 NAME = "dispatcher.list"
@@ -44,8 +43,8 @@ class Kamailio:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[Places]:
-    made = Places(*(tmp_path / name for name in ("rendered", "live", "applied")))
+def folders(tmp_path: Path) -> Iterator[Folders]:
+    made = Folders(*(tmp_path / name for name in ("rendered", "live", "applied")))
     for folder in (made.rendered, made.live, made.applied):
         folder.mkdir()
     yield made
@@ -54,17 +53,25 @@ def places(tmp_path: Path) -> Iterator[Places]:
 
 
 def _apply(
-    places: Places, text: str, kamailio: Kamailio, name: str = NAME, *, young: bool = False
+    folders: Folders,
+    text: str,
+    kamailio: Kamailio,
+    name: str = NAME,
+    *,
+    new_catalogue: bool = False,
 ) -> bool:
-    (places.rendered / name).write_text(text)
-    return service_lists.apply(name, places, kamailio, sleep=lambda _: None, young=lambda: young)
+    (folders.rendered / name).write_text(text)
+    lists = ServiceLists(
+        folders, kamailio, sleep=lambda _: None, catalogue_is_new=lambda: new_catalogue
+    )
+    return lists.apply(name)
 
 
-def test_a_good_list_is_swapped_in_and_reloaded_once(places: Places) -> None:
+def test_a_good_list_is_swapped_in_and_reloaded_once(folders: Folders) -> None:
     kamailio = Kamailio("Ok. Dispatcher successfully reloaded.")
-    assert _apply(places, GOOD, kamailio)
-    assert not _apply(places, GOOD, kamailio)  # a reload forgets what was probed: only on change
-    assert (places.live / NAME).read_text() == GOOD
+    assert _apply(folders, GOOD, kamailio)
+    assert not _apply(folders, GOOD, kamailio)  # a reload forgets what was probed: only on change
+    assert (folders.live / NAME).read_text() == GOOD
     assert kamailio.calls == [("dispatcher.reload",)]
 
 
@@ -79,12 +86,12 @@ def test_a_good_list_is_swapped_in_and_reloaded_once(places: Places) -> None:
         GOOD + f'1 sip:10.40.64.7:{ports.SIP_INTERNAL} 0 0 "; drop\n',
     ],
 )
-def test_a_bad_dispatcher_list_leaves_the_last_good_one(places: Places, text: str) -> None:
+def test_a_bad_dispatcher_list_leaves_the_last_good_one(folders: Folders, text: str) -> None:
     kamailio = Kamailio()
-    _apply(places, GOOD, kamailio)
+    _apply(folders, GOOD, kamailio)
     with pytest.raises(ListRefused):
-        _apply(places, text, kamailio)
-    assert (places.live / NAME).read_text() == GOOD
+        _apply(folders, text, kamailio)
+    assert (folders.live / NAME).read_text() == GOOD
     assert len(kamailio.calls) == 1
 
 
@@ -104,97 +111,97 @@ def test_a_bad_dispatcher_list_leaves_the_last_good_one(places: Places, text: st
     ],
 )
 def test_tables_need_their_columns_and_a_good_row(
-    places: Places, name: str, good: str, bad: str
+    folders: Folders, name: str, good: str, bad: str
 ) -> None:
     head = TABLES[name]
-    assert _apply(places, f"{head}\n{good}\n", Kamailio(""), name)
+    assert _apply(folders, f"{head}\n{good}\n", Kamailio(""), name)
     for text in (head, f"{head}\n{bad}\n", good, ""):
         with pytest.raises(ListRefused):
-            _apply(places, text, Kamailio(""), name)
+            _apply(folders, text, Kamailio(""), name)
 
 
-def test_a_reload_that_is_refused_is_repeated(places: Places) -> None:
+def test_a_reload_that_is_refused_is_repeated(folders: Folders) -> None:
     kamailio = Kamailio(RpcFailed("error: 500 - Ongoing reload"), "Ok.")
-    assert _apply(places, GOOD, kamailio)
+    assert _apply(folders, GOOD, kamailio)
     assert len(kamailio.calls) == 2
 
 
-def test_a_list_that_kamailio_never_took_stays_pending_until_it_does(places: Places) -> None:
+def test_a_list_that_kamailio_never_took_stays_pending_until_it_does(folders: Folders) -> None:
     """Kamailio may be starting: it may have read the old file, so the swap alone is no proof."""
     with pytest.raises(RpcFailed):
-        _apply(places, GOOD, Kamailio(RpcFailed("connect: No such file or directory")))
-    assert (places.live / NAME).read_text() == GOOD
-    assert list(service_lists.pending((NAME,), places)) == [NAME]
-    assert _apply(places, GOOD, Kamailio())
-    assert service_lists.pending((NAME,), places) == {}
+        _apply(folders, GOOD, Kamailio(RpcFailed("connect: No such file or directory")))
+    assert (folders.live / NAME).read_text() == GOOD
+    assert list(ServiceLists(folders).pending((NAME,))) == [NAME]
+    assert _apply(folders, GOOD, Kamailio())
+    assert ServiceLists(folders).pending((NAME,)) == {}
 
 
-def test_a_router_that_leaves_is_known_before_it_is_gone_from_the_list(places: Places) -> None:
+def test_a_router_that_leaves_is_known_before_it_is_gone_from_the_list(folders: Folders) -> None:
     """consul-template renders both lists, and runs the commands in an order of its own."""
     kamailio = Kamailio()
-    _apply(places, GOOD + OTHER, kamailio)
+    _apply(folders, GOOD + OTHER, kamailio)
     leaving = f"{TABLES['router-confd']}\n0:10.40.64.5:0:0:1:0\n"
-    (places.rendered / "draining-routers").write_text(leaving)
-    assert _apply(places, OTHER, kamailio)
+    (folders.rendered / "draining-routers").write_text(leaving)
+    assert _apply(folders, OTHER, kamailio)
     assert kamailio.calls[1:] == [("htable.reload", "draining_routers"), ("dispatcher.reload",)]
-    assert not _apply(places, leaving, kamailio, "draining-routers")
+    assert not _apply(folders, leaving, kamailio, "draining-routers")
 
 
-def test_a_bad_list_of_those_that_leave_does_not_keep_the_other_back(places: Places) -> None:
-    (places.rendered / "draining-routers").write_text("rubbish\n")
+def test_a_bad_list_of_those_that_leave_does_not_keep_the_other_back(folders: Folders) -> None:
+    (folders.rendered / "draining-routers").write_text("rubbish\n")
     kamailio = Kamailio()
-    assert _apply(places, GOOD, kamailio)
+    assert _apply(folders, GOOD, kamailio)
     assert kamailio.calls == [("dispatcher.reload",)]
 
 
-def test_a_list_that_was_never_rendered_is_not_pending(places: Places) -> None:
-    assert service_lists.pending((NAME, "rtpengine"), places) == {}
+def test_a_list_that_was_never_rendered_is_not_pending(folders: Folders) -> None:
+    assert ServiceLists(folders).pending((NAME, "rtpengine")) == {}
 
 
-def test_a_change_is_pending(places: Places) -> None:
-    _apply(places, GOOD, Kamailio())
-    (places.rendered / NAME).write_text(OTHER)
-    assert list(service_lists.pending((NAME,), places)) == [NAME]
+def test_a_change_is_pending(folders: Folders) -> None:
+    _apply(folders, GOOD, Kamailio())
+    (folders.rendered / NAME).write_text(OTHER)
+    assert list(ServiceLists(folders).pending((NAME,))) == [NAME]
 
 
 @pytest.mark.parametrize("name", ["nothing", "../../etc/passwd"])
-def test_an_unknown_list_is_refused_with_those_that_exist(places: Places, name: str) -> None:
+def test_an_unknown_list_is_refused_with_those_that_exist(folders: Folders, name: str) -> None:
     with pytest.raises(
-        AgentError, match=r"is unknown; there are draining-routers, dispatcher\.list"
+        AgentError, match=r"is unknown; the lists are draining-routers, dispatcher\.list"
     ):
-        service_lists.apply(name, places, Kamailio())
+        ServiceLists(folders, Kamailio()).apply(name)
 
 
-def test_each_list_has_a_later_second_than_the_one_before(places: Places) -> None:
+def test_each_list_has_a_later_second_than_the_one_before(folders: Folders) -> None:
     seconds = []
     for text in (GOOD, OTHER, GOOD):
-        assert _apply(places, text, Kamailio())
-        seconds.append(int((places.live / NAME).stat().st_mtime))
+        assert _apply(folders, text, Kamailio())
+        seconds.append(int((folders.live / NAME).stat().st_mtime))
     assert seconds == sorted(set(seconds))
 
 
-def test_a_list_only_grows_while_the_catalogue_is_young(places: Places) -> None:
+def test_a_list_only_grows_while_the_catalogue_is_new(folders: Folders) -> None:
     """Who is absent may not have registered itself yet with servers that are all new."""
     kamailio = Kamailio()
-    assert _apply(places, GOOD, kamailio, young=True)
-    assert _apply(places, GOOD + OTHER, kamailio, young=True)
+    assert _apply(folders, GOOD, kamailio, new_catalogue=True)
+    assert _apply(folders, GOOD + OTHER, kamailio, new_catalogue=True)
     with pytest.raises(NotYet, match=r"absent from it: 1 sip:10\.40\.64\.6"):
-        _apply(places, GOOD, kamailio, young=True)
-    assert (places.live / NAME).read_text() == GOOD + OTHER
-    assert NAME in service_lists.pending((NAME,), places), "the daemon tries again"
+        _apply(folders, GOOD, kamailio, new_catalogue=True)
+    assert (folders.live / NAME).read_text() == GOOD + OTHER
+    assert NAME in ServiceLists(folders).pending((NAME,)), "the daemon tries again"
     assert len(kamailio.calls) == 2
-    assert _apply(places, GOOD, kamailio)
+    assert _apply(folders, GOOD, kamailio)
 
 
-def test_who_leaves_is_not_forgotten_while_the_catalogue_is_young(places: Places) -> None:
+def test_who_leaves_is_not_forgotten_while_the_catalogue_is_new(folders: Folders) -> None:
     """Neither list loses a router that drains, whichever comes first."""
     kamailio = Kamailio()
     head = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string)"
     leaving = f"{head} expires(int)\n0:10.40.64.6:0:0:1:0\n"
-    assert _apply(places, leaving, kamailio, "draining-routers")
-    (places.rendered / "draining-routers").write_text(f"{head} expires(int)\n")
-    assert _apply(places, GOOD, kamailio, young=True)
-    assert (places.live / "draining-routers").read_text() == leaving
+    assert _apply(folders, leaving, kamailio, "draining-routers")
+    (folders.rendered / "draining-routers").write_text(f"{head} expires(int)\n")
+    assert _apply(folders, GOOD, kamailio, new_catalogue=True)
+    assert (folders.live / "draining-routers").read_text() == leaving
 
 
 @pytest.mark.parametrize(
@@ -205,24 +212,24 @@ def test_who_leaves_is_not_forgotten_while_the_catalogue_is_young(places: Places
         (5, 30, False),  # an instance of a new deployment: it has no list from before
     ],
 )
-def test_a_catalogue_is_young_when_its_token_is_newer_than_the_instance(
+def test_a_catalogue_is_new_when_its_token_is_newer_than_the_instance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, booted_s: int, made_s: int, expected: bool
 ) -> None:
     for name in ("CONFIG", "BOOTED"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     paths.CONFIG.write_text('{"ports": {"consul_http": 1}}')  # nobody listens there
-    assert not catalogue_age.catalogue_is_young()
+    assert not catalogue_age.catalogue_is_new()
     now = datetime.datetime.now(datetime.UTC)
     paths.BOOTED.touch()
     os.utime(paths.BOOTED, (now.timestamp() - booted_s,) * 2)
-    assert not catalogue_age.catalogue_is_young()
+    assert not catalogue_age.catalogue_is_new()
     made = now - datetime.timedelta(seconds=made_s)
     monkeypatch.setattr(catalogue_age, "token_made", lambda host, port: made)
-    assert catalogue_age.catalogue_is_young() is expected
+    assert catalogue_age.catalogue_is_new() is expected
 
 
-def test_confirmed_sources_need_not_wait_for_instances(places: Places) -> None:
+def test_confirmed_sources_need_not_wait_for_instances(folders: Folders) -> None:
     head = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string)"
     for until in (1795624971, 1795625031):
         text = f"{head} expires(int)\n0:until:0:0:{until}:0\n"
-        assert _apply(places, text, Kamailio(), "provisioned-sources", young=True)
+        assert _apply(folders, text, Kamailio(), "provisioned-sources", new_catalogue=True)

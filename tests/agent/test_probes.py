@@ -142,7 +142,7 @@ def endpoint() -> Iterator[int]:
     [
         ("/health/sip", 200, "SIP/2.0 200 OK"),
         ("/health/ng", 503, "no answer within 0.9 s"),
-        ("/health/nothing", 404, "no such path; there are /health/sip, /health/ng"),
+        ("/health/nothing", 404, "no such path; the paths are /health/sip, /health/ng"),
     ],
 )
 def test_the_endpoint_says_what_the_probe_says(

@@ -83,7 +83,7 @@ def test_it_trusts_no_answer_that_does_not_show_itself() -> None:
 
 def test_a_new_server_has_no_say() -> None:
     reason = quorum.obstacle(replace(LOST, own=NEW[0]))
-    assert reason == "this server is not one of Raft's"
+    assert reason == "Raft does not know this server"
 
 
 def test_who_has_a_vote_decides_before_those_who_wait_for_theirs() -> None:
@@ -103,7 +103,7 @@ def test_without_any_voter_one_that_waits_goes_on(own: str) -> None:
 def test_it_waits_when_it_cannot_tell_whose_vote_it_is() -> None:
     unknown = "7d4f21f0-3c33-4f5b-8c3e-1d0c2ad5c6ff"
     reason = quorum.obstacle(replace(LOST, servers={**LOST.servers, unknown: _rpc(9)}))
-    assert reason == f"no instance known of ['{unknown}']"
+    assert reason == f"the instance of ['{unknown}'] is not known"
 
 
 @pytest.mark.parametrize("own", [OWN, OTHERS[0]])

@@ -75,5 +75,5 @@ def test_a_kamailio_that_does_not_answer_is_an_error() -> None:
         raise RpcFailed("connect: No such file or directory")
 
     kamailio = Kamailio()
-    with pytest.raises(AgentError, match=r"copies of ended dialogs: .*No such file"):
+    with pytest.raises(AgentError, match=r"stale dialogs: .*No such file"):
         StaleDialogs(kamailio.rpc, dead, kamailio.remove).forget()

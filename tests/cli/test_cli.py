@@ -45,7 +45,7 @@ def test_good_settings(c4: Run) -> None:
     done = c4("settings", "check", "demo")
 
     assert done.returncode == 0, done.stderr
-    assert "demo: good" in done.stdout
+    assert "demo: valid" in done.stdout
 
 
 def test_every_problem_of_a_settings_file_is_named_at_once(c4: Run, tmp_path: Path) -> None:

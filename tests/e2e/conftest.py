@@ -19,7 +19,7 @@ from rich.console import Console
 
 import settings
 from demo.calls import Exchange
-from demo.cluster import Cluster
+from demo.cluster import LocalDeployment
 from demo.deploy import deploy
 from demo.internet import Internet
 from demo.router_confd import provision
@@ -41,7 +41,7 @@ def deployed() -> Iterator[World]:
     lab = Lab(name=LAB)
     if not KEEP:
         lab.down()  # what an interrupted run may have left
-    cluster = Cluster(lab, chosen)
+    cluster = LocalDeployment(lab, chosen)
     tenant = chosen.tenants[0]
     console = Console(stderr=True, force_terminal=False)
     try:
@@ -95,7 +95,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def save_logs(cluster: Cluster, name: str) -> Path:
+def save_logs(cluster: LocalDeployment, name: str) -> Path:
     """Journals of all machines, and what Consul says; returns the folder."""
     folder = LOGS / f"{time.strftime('%H%M%S')}-{name}"
     folder.mkdir(parents=True, exist_ok=True)

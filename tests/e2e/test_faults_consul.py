@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from agent.consul.catalogue_age import YOUNG
+from agent.consul.catalogue_age import NEW_FOR
 from common import ports
 from common.topology import CONSUL_SERVER, Tier
 from demo.fault import LISTED_LIMIT_S, Unlisting
@@ -117,7 +117,7 @@ def test_lost_consul_servers_are_replaced_while_calls_go_on(
         healed_s = time.monotonic() - began
         outcome = traffic.wait()
     if count == 3:  # meanwhile lists lose nobody
-        time.sleep(max(0.0, began + healed_s + YOUNG.total_seconds() - time.monotonic()))
+        time.sleep(max(0.0, began + healed_s + NEW_FOR.total_seconds() - time.monotonic()))
     after = cluster.machines(None, CONSUL_SERVER)
     listed = _lists(world)
 

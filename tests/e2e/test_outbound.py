@@ -21,7 +21,7 @@ from demo.internet import (
     PBX_USER,
     REFUSING,
     SILENT,
-    STRANGER,
+    UNKNOWN_PBX_HOST,
     trunk_user,
 )
 from demo.scenarios import UNKNOWN_PBX, Kind
@@ -109,7 +109,7 @@ def test_credentials_of_a_pbx_do_not_serve_another_address(world: World) -> None
     """This PBX is known by its address and its password: both must fit."""
     kind = world.exchange.outbound.answered
     scenario = replace(kind.scenario, expect=407)
-    stolen = replace(kind, host=STRANGER, scenario=scenario, way=())
+    stolen = replace(kind, host=UNKNOWN_PBX_HOST, scenario=scenario, way=())
     calls = world.exchange.place(stolen, calls=1)
 
     assert calls.ok, calls

@@ -177,12 +177,12 @@ def test_record_waits_while_router_confd_is_down(
     assert call.bye().status == 200
     time.sleep(1)
     router = agent_config(role=Role.ROUTER)
-    counts = [dialogs.unsent(router, node.rpc) for node in plane.tier("rtr")]
+    counts = [dialogs.unconfirmed_records(router, node.rpc) for node in plane.tier("rtr")]
     assert counts in ([0, 1], [1, 0]), "what the drain of a router waits for"
     for stub in plane.confds:
         stub.start()
     assert only_record(plane, call.call_id, 15)["duration"] < 5
-    assert all(dialogs.unsent(router, node.rpc) == 0 for node in plane.tier("rtr"))
+    assert all(dialogs.unconfirmed_records(router, node.rpc) == 0 for node in plane.tier("rtr"))
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["other", "restarted"])

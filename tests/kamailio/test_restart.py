@@ -40,7 +40,7 @@ def kill(plane: Cluster, node: Node) -> None:
 def bound(node: Node, role: Role) -> int | None:
     """The calls that a drain of the node would wait for."""
     facts = FACTS.model_copy(update={"private_ip": IPv4Address(node.address)})
-    return dialogs.bound(agent_config(role=role), facts, node.rpc_of_host, _dump(node))
+    return dialogs.calls_to_wait_for(agent_config(role=role), facts, node.rpc_of_host, _dump(node))
 
 
 def _dump(node: Node) -> Path:

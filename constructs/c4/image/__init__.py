@@ -1,1 +1,1 @@
-"""How the machine image is baked by EC2 Image Builder."""
+"""The pipeline of EC2 Image Builder that builds the machine image."""

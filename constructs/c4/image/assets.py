@@ -1,4 +1,4 @@
-"""The bucket that holds what the image is made of."""
+"""The bucket for the payload of the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine that an image is built on, and what it may do."""
+"""The machine that builds an image, and its permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Image Builder does on the build instance: our provisioning script, then a look at it."""
+"""The steps of Image Builder on the build instance: our provisioning script, and then checks."""
 
 from __future__ import annotations
 

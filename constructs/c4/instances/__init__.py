@@ -1,1 +1,1 @@
-"""What a group of equal instances consists of."""
+"""The parts of a group of identical instances."""

@@ -1,4 +1,4 @@
-"""A group of equal instances, replaced step by step when their launch template changes."""
+"""A group of identical instances, replaced step by step when their launch template changes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """Limits, in seconds, of what an instance does before service and after it."""
+    """Limits, in seconds, for the launch of an instance and for its drain."""
 
     launch_s: int
     drain_s: int
@@ -84,8 +84,8 @@ class InstanceGroup(Construct):
                 for key, value in {"Name": name, **tags}.items()
             ],
             lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
-            # The template names the profile only, so that Terraform makes both at once; an
-            # instance must not boot before it has its permissions.
+            # The template only names the profile, so that Terraform can create both at once. An
+            # instance must not boot before it has its permissions, though.
             depends_on=role.parts,
         )
         for hook in hooks:  # the initial ones cannot be changed later; these can

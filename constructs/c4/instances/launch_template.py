@@ -1,4 +1,4 @@
-"""How the instances of a group are made."""
+"""The launch template for the instances of a group."""
 
 from __future__ import annotations
 

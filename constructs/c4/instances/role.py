@@ -1,4 +1,4 @@
-"""What an instance may ask of AWS."""
+"""The permissions of an instance in AWS: its role and profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a group grows and shrinks."""
+"""The scaling policies of a group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The VPC with its way to the internet."""
+"""The VPC with its internet gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of scaling activities, which moto keeps empty.
+"""The log of scaling activities, which is always empty in moto.
 
 Upstream: no issue known.
 """

@@ -1,6 +1,6 @@
-"""An instance of an autoscaling group, and how it is launched.
+"""An instance of an autoscaling group, and its launch into the right subnet.
 
-moto launches all instances of a group into its first subnet.
+moto launches all instances of a group into the first subnet.
 
 Upstream: getmoto/moto#1288 (closed) gave instances a subnet; no issue known about the others.
 """
@@ -16,7 +16,7 @@ from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, Instance
 
 
 class GroupInstance(InstanceState):
-    """An instance of a group, with what moto does not remember of it."""
+    """An instance of a group, with properties that moto does not store."""
 
     def __init__(self, instance: Any, group: Any, version: int | None) -> None:
         super().__init__(
@@ -32,7 +32,7 @@ class GroupInstance(InstanceState):
 
     @property
     def launch_template(self) -> dict[str, Any] | None:
-        """The version that this instance was launched from, not the group's present one."""
+        """The version that this instance was launched from, not the group's current one."""
         template = self.auto_scaling_group.ec2_launch_template
         if template is None:
             return None
@@ -44,7 +44,7 @@ class GroupInstance(InstanceState):
 
 
 def create(group: FakeAutoScalingGroup, active: Sequence[InstanceState]) -> GroupInstance:
-    """Launch one instance in the subnet that has fewest of the `active` ones."""
+    """Launch one instance in the subnet that has the fewest of the `active` ones."""
     subnets = group.vpc_zone_identifier.split(",") if group.vpc_zone_identifier else []
     used = Counter(s.instance.subnet_id for s in active)
     subnet_id = min(subnets, key=lambda s: used[s]) if subnets else None

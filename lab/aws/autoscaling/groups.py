@@ -1,11 +1,11 @@
-"""Autoscaling groups that behave: zones, lifecycle hooks that really wait, replacement.
+"""Autoscaling groups as on EC2: zones, lifecycle hooks that really wait, replacement.
 
-moto puts all instances of a group into its first subnet, takes them for in service at once and
-keeps hooks without acting on them. Here an instance walks the states of EC2 Auto Scaling:
+moto puts all instances of a group into the first subnet, considers them in service at once, and
+stores hooks without acting on them. Here an instance passes the states of EC2 Auto Scaling:
 
     Pending -> [Pending:Wait] -> InService -> [Terminating:Wait] -> gone
 
-with the waits where a hook asks for them. `tick` moves time; nothing here blocks.
+It waits where a hook requires it. `tick` advances time; nothing here blocks.
 
 Upstream: getmoto/moto#4259 added the hooks, and says that they have no effect.
 """
@@ -55,13 +55,13 @@ def active(group: FakeAutoScalingGroup) -> list[GroupInstance]:
 
 
 def resize(group: FakeAutoScalingGroup, capacity: int | None) -> None:
-    """Set the desired capacity and launch or terminate what is missing or too much."""
+    """Set the desired capacity, and launch missing or terminate surplus instances."""
     group.desired_capacity = group.min_size if capacity is None else capacity
     fill(group)
 
 
 def fill(group: FakeAutoScalingGroup) -> None:
-    """Make the number of active instances the desired one."""
+    """Launch or terminate instances until the desired number is active."""
     surplus = len(active(group)) - (group.desired_capacity or 0)
     suspended = {p["ProcessName"] for p in group.suspended_processes}
     if surplus < 0 and "Launch" not in suspended:
@@ -74,7 +74,7 @@ def fill(group: FakeAutoScalingGroup) -> None:
 
 
 def scale_in_choice(group: FakeAutoScalingGroup) -> GroupInstance | None:
-    """The default policy: the zone with most instances, then the oldest template, then age."""
+    """Choose by the default policy: the fullest zone, the oldest template, the oldest instance."""
     candidates = [s for s in active(group) if not s.protected_from_scale_in]
     zones = Counter(s.availability_zone for s in active(group))
     return min(
@@ -85,7 +85,7 @@ def scale_in_choice(group: FakeAutoScalingGroup) -> GroupInstance | None:
 
 
 def launch(group: FakeAutoScalingGroup, count: int) -> None:
-    """Launch instances, each in the subnet that has fewest of the group."""
+    """Launch instances, each in the subnet that has the fewest of the group."""
     for _ in range(count):
         state = create(group, active(group))
         group.instance_states.append(state)
@@ -97,7 +97,7 @@ def launch(group: FakeAutoScalingGroup, count: int) -> None:
 
 
 def terminate(group: FakeAutoScalingGroup, state: GroupInstance, cause: str) -> None:
-    """Take an instance out of the group; it ends at once, or when its hooks are completed."""
+    """Take an instance out of the group. It ends at once, or when its hooks are completed."""
     if state.lifecycle_state.startswith("Terminating"):
         return
     record(group, f"Terminating EC2 instance: {state.instance.id}", cause)
@@ -107,14 +107,14 @@ def terminate(group: FakeAutoScalingGroup, state: GroupInstance, cause: str) -> 
 
 
 def finish(group: FakeAutoScalingGroup, state: GroupInstance) -> None:
-    """The end of an instance of a group."""
+    """Terminate the instance now, and remove it from its group."""
     group.instance_states = [s for s in group.instance_states if s is not state]
     if state.instance.state != "terminated":
         group.ec2_backend.terminate_instances([state.instance.id])
 
 
 def lost(instance_ids: list[str]) -> None:
-    """Instances ended without their group's doing: forget them and launch others."""
+    """Replace instances that ended without an action of their group."""
     for _, group in all_groups():
         for state in [s for s in _states(group) if s.instance.id in instance_ids]:
             record(group, f"Terminating EC2 instance: {state.instance.id}", "it was terminated")
@@ -137,9 +137,9 @@ def complete(state: GroupInstance, group: FakeAutoScalingGroup, hook: str, resul
 
 
 def tick(running: Callable[[str], bool], now: float | None = None) -> None:
-    """Move every group on: started instances, expired waits, unhealthy instances.
+    """Advance every group: started instances, expired waits, unhealthy instances.
 
-    `running` tells whether an instance's machine has been started.
+    `running` says whether an instance's machine has been started.
     """
     now = time.monotonic() if now is None else now
     for backend, group in all_groups():

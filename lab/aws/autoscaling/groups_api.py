@@ -21,7 +21,7 @@ from lab.aws.autoscaling.group_instance import GroupInstance
 
 
 def _waiting(params: dict[str, Any]) -> tuple[FakeAutoScalingGroup, GroupInstance, str]:
-    """The group, the instance and the hook that it waits for; they must fit together."""
+    """The group, the instance and the hook of a request. Raises if they do not belong together."""
     instance_id, hook = params.get("InstanceId"), params["LifecycleHookName"]
     found = groups.find(instance_id or "")
     group_name = params["AutoScalingGroupName"]
@@ -81,7 +81,7 @@ def apply(put: Callable[[Any, str, Any], None]) -> None:
 
 
 def _hooks_without_invented_targets(put: Callable[[Any, str, Any], None]) -> None:
-    """moto reports a queue and a role that nobody gave; Terraform then sees a change."""
+    """Remove the queue and the role that moto invents, which Terraform would see as a change."""
     create = AutoScalingBackend.create_lifecycle_hook
 
     def create_lifecycle_hook(self: AutoScalingBackend, *args: Any, **kwargs: Any) -> Any:
@@ -93,7 +93,7 @@ def _hooks_without_invented_targets(put: Callable[[Any, str, Any], None]) -> Non
 
 
 def _hooks_of_new_groups(put: Callable[[Any, str, Any], None]) -> None:
-    """Hooks given with CreateAutoScalingGroup hold its first instances already."""
+    """Apply the hooks of CreateAutoScalingGroup to the first instances too."""
     create = AutoScalingResponse.create_auto_scaling_group
 
     def create_auto_scaling_group(self: AutoScalingResponse) -> Any:
@@ -111,7 +111,7 @@ def _hooks_of_new_groups(put: Callable[[Any, str, Any], None]) -> None:
 
 
 def _deletion_without_waiting(put: Callable[[Any, str, Any], None]) -> None:
-    """DeleteAutoScalingGroup ends what the group still has without its hooks (ForceDelete)."""
+    """Have DeleteAutoScalingGroup end the remaining instances without hooks (ForceDelete)."""
     delete = AutoScalingBackend.delete_auto_scaling_group
 
     def delete_auto_scaling_group(self: AutoScalingBackend, group_name: str) -> None:

@@ -1,4 +1,4 @@
-"""Instance refresh, really done: instances are replaced one by one, within the health limits.
+"""Instance refresh: replaces instances one by one, within the health limits.
 
 Upstream: no issue known.
 """
@@ -19,14 +19,14 @@ from lab.aws.autoscaling.group_instance import GroupInstance
 
 @dataclass
 class Refresh:
-    """One run over a group. Times are of time.monotonic(), percentages of the desired capacity."""
+    """One refresh of a group. Times are time.monotonic(), percentages of the desired capacity."""
 
     group: str
     skip_matching: bool = False
     min_healthy: int = 90
     max_healthy: int = 100
     warmup: float = 0.0
-    checkpoints: list[int] = field(default_factory=list)  # percentages done
+    checkpoints: list[int] = field(default_factory=list)  # percentages at which it pauses
     checkpoint_delay: float = 3600.0
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     status: str = "InProgress"
@@ -39,7 +39,7 @@ class Refresh:
 
     @classmethod
     def of(cls, group: str, preferences: dict[str, Any]) -> Refresh:
-        """From the Preferences of StartInstanceRefresh."""
+        """A refresh with the Preferences of StartInstanceRefresh."""
         values = {
             "skip_matching": str(preferences.get("SkipMatching", "")).lower() == "true",
             "min_healthy": int(preferences.get("MinHealthyPercentage", 90)),
@@ -58,7 +58,7 @@ class Refresh:
         self.status, self.end_time = status, datetime.now(UTC)
 
     def described(self) -> dict[str, Any]:
-        """As DescribeInstanceRefreshes shows it."""
+        """The refresh as DescribeInstanceRefreshes shows it."""
         shown = {
             "InstanceRefreshId": self.id,
             "AutoScalingGroupName": self.group,
@@ -70,7 +70,7 @@ class Refresh:
         return shown | ({"EndTime": self.end_time} if self.end_time else {})
 
     def old(self, group: FakeAutoScalingGroup) -> list[GroupInstance]:
-        """Active instances that are still to be replaced."""
+        """Active instances that have not been replaced yet."""
         template = group.ec2_launch_template
         current = template.get_version(group.launch_template_version).number if template else None
         return [
@@ -80,7 +80,7 @@ class Refresh:
         ]
 
     def step(self, group: FakeAutoScalingGroup, now: float | None = None) -> None:
-        """Do what can be done now: start one replacement, pause, or end."""
+        """Do the next thing that is possible now: start one replacement, pause, or end."""
         now = time.monotonic() if now is None else now
         active, old = groups.active(group), self.old(group)
         size = max(group.desired_capacity or 0, 1)
@@ -107,8 +107,8 @@ class Refresh:
     def _replace(
         self, group: FakeAutoScalingGroup, victim: GroupInstance, active: int, size: int
     ) -> None:
-        # Launching first keeps all healthy; it is done when asked for, and where one less would
-        # fall below the minimum, as for a group of two with 90 percent.
+        # Launching the new instance first keeps all healthy. It is done if the preferences ask for
+        # it, or if one instance less would be below the minimum, as for two with 90 percent.
         launch_first = self.max_healthy > 100 or (active - 1) * 100 < self.min_healthy * size
         if launch_first and active <= size:
             groups.launch(group, 1)

@@ -63,7 +63,7 @@ def cancel_instance_refresh(self: AutoScalingResponse) -> ActionResult:
 
 
 def tick() -> None:
-    """Move every open refresh on; one whose group is gone ends."""
+    """Advance every open refresh; a refresh whose group was deleted ends."""
     existing = {group.name: group for _, group in groups.all_groups()}
     for refresh in [r for r in _runs if r.open]:
         if refresh.group in existing:

@@ -1,1 +1,1 @@
-"""Mends of moto; each module is one difference from AWS and names its issue upstream, if known."""
+"""Fixes of moto: each module fixes one difference from AWS and names a known upstream issue."""

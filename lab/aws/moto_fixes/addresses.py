@@ -1,4 +1,4 @@
-"""Public addresses come from 203.0.113.0/24, one owner each, and are freed with their instance.
+"""Public addresses are from 203.0.113.0/24, have one owner, and are freed with their instance.
 
 Upstream: getmoto/moto#212 (closed) asked for addresses of one's own choice; no issue known about
 Elastic IPs that stay with a terminated instance.
@@ -18,7 +18,7 @@ from lab.names import ELASTIC_IPS
 
 
 def used() -> set[str]:
-    """Public addresses that something holds, in any region."""
+    """Public addresses that are in use in any region."""
     taken: set[str] = set()
     for _, ec2 in backends("ec2"):
         taken |= {address.public_ip for address in ec2.addresses}

@@ -1,8 +1,8 @@
-"""CloudWatch for newer SDKs, which speak CBOR; moto knows the query and JSON protocols only.
+"""CloudWatch for newer SDKs, which use CBOR; moto supports the query and JSON protocols only.
 
-The request is translated to the same call of boto3 on moto itself.
+A request is translated to the same call of boto3, which is sent to moto itself.
 
-Upstream: getmoto/moto#9195, where CBOR is said not to be planned.
+Upstream: getmoto/moto#9195, which says that CBOR is not planned.
 """
 
 from __future__ import annotations
@@ -50,6 +50,6 @@ def _call(client: Any, operation: str, body: bytes) -> tuple[str, dict[str, Any]
 
 
 def _region(environ: WSGIEnvironment) -> str:
-    """From the credential scope of the signature: KEY/DATE/REGION/SERVICE/aws4_request."""
+    """The region in the signature's credential scope: KEY/DATE/REGION/SERVICE/aws4_request."""
     scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].split("/")
     return scope[2] if len(scope) > 4 else "us-east-1"

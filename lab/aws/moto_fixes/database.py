@@ -1,6 +1,6 @@
-"""The secret of an RDS instance holds credentials of its own, and rotation changes them.
+"""The secret of an RDS instance has credentials of its own, which rotation changes.
 
-In moto all instances have one fixed password.
+In moto all instances have the same fixed password.
 
 Upstream: getmoto/moto#8745 added the secret; no issue known about its content.
 """

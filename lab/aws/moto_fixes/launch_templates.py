@@ -1,9 +1,10 @@
-"""Launch template versions say what was asked for, so that a second plan is empty.
+"""Launch template versions return the data of the request, so that a second plan is empty.
 
-moto 5.2 keeps the user data of later versions as a plain string, and fails with an assertion when a
-group launches from one; and it counts the tags of the template itself to those for instances.
+moto 5.2 stores the user data of later versions as a plain string, and fails with an assertion when
+a group launches from such a version. It also adds the tags of the template itself to those for
+instances.
 
-Upstream: no issue known. Near to it are getmoto/moto#9485 (closed), about how user data is encoded,
+Upstream: no issue known. Related are getmoto/moto#9485 (closed), about the encoding of user data,
 and getmoto/moto#5381, which added the tags of templates.
 """
 
@@ -22,7 +23,7 @@ def user_data(version: LaunchTemplateVersion) -> Base64EncodedString | None:
 
 
 def without_own_tags(data: dict[str, Any]) -> dict[str, Any]:
-    """Launch template data without what it has no room for: tags of the template."""
+    """Launch template data without the tags of the template, which do not belong there."""
     tags = [t for t in data.pop("TagSpecifications", []) if t["ResourceType"] != "launch-template"]
     return data | ({"TagSpecifications": tags} if tags else {})
 

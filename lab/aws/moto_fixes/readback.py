@@ -1,7 +1,7 @@
-"""Attributes that moto takes but does not give back, which Terraform then wants to set again.
+"""Attributes that moto accepts but does not return, so that Terraform would set them again.
 
-Upstream: getmoto/moto#7831 mended the description of security group rules for address ranges only;
-no issue known about the source of RDS parameters and about scaling policies.
+Upstream: getmoto/moto#7831 fixed the description of security group rules, for address ranges only.
+No issue is known about the source of RDS parameters and about scaling policies.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from moto.rds.models import DBParameterGroup
 
 
 def description(rule: SecurityGroupRule) -> str | None:
-    """Also of a rule whose other side is a security group."""
+    """The description of a rule, also of one whose other side is a security group."""
     return rule.ip_range.get("Description") or rule.source_group.get("Description")
 
 
@@ -29,7 +29,7 @@ def apply(put: Callable[[Any, str, Any], None]) -> None:
         self.predictive_scaling_configuration = self.predictive_scaling_configuration or None
 
     def update_parameters(self: Any, new_parameters: Iterable[dict[str, Any]]) -> None:
-        """What a user has set is told from defaults by its source."""
+        """Mark changed parameters as set by the user; their source differs from the defaults'."""
         update(self, [{**parameter, "Source": "user"} for parameter in new_parameters])
 
     put(FakeScalingPolicy, "__init__", init)

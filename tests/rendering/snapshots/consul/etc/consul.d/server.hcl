@@ -1,5 +1,5 @@
 # Consul server, one per zone.
-# What Consul agents and servers have in common.
+# Configuration of Consul agents and servers alike.
 datacenter           = "demo"
 data_dir             = "/var/lib/consul"
 client_addr          = "127.0.0.1"
@@ -9,7 +9,7 @@ disable_update_check = true
 retry_join     = ["provider=aws region=eu-central-1 tag_key=c4:consul tag_value=demo"]
 retry_interval = "1s"
 
-# An instance that stops says so; one that dies is found by gossip.
+# An instance that stops leaves; gossip finds one that dies.
 leave_on_terminate = true
 reconnect_timeout  = "8h"
 
@@ -23,9 +23,9 @@ ports {
   grpc_tls = -1
 }
 
-# A dead machine leaves every list after 2 to 3 s: a probe fails after 0.25 s, its indirect
-# repetition within the same 0.5 s, and suspicion lasts 3 * log10(nodes) * 0.5 s as soon as a
-# second agent has missed it too; six times as long until then.
+# A dead machine leaves every list after 2 to 3 s: a probe fails after 0.25 s, and its indirect
+# repetition within the same 0.5 s. Suspicion lasts 3 * log10(nodes) * 0.5 s as soon as a second
+# agent has noticed, and six times as long before that.
 gossip_lan {
   gossip_interval = "100ms"
   probe_interval  = "500ms"
@@ -47,8 +47,8 @@ tls {
   }
 }
 
-# Nobody may do anything without a token; c4-boot puts the tokens into /run/c4/consul. What was
-# allowed stays so while no server answers.
+# Nothing is allowed without a token; c4-boot writes the tokens to /run/c4/consul. While no
+# server answers, the last decisions stay valid.
 acl {
   enabled        = true
   default_policy = "deny"
@@ -58,12 +58,12 @@ acl {
 server           = true
 bootstrap_expect = 3
 
-# A new leader within seconds: routing follows the catalogue.
+# A new leader within seconds, because routing follows the catalogue.
 performance {
   raft_multiplier = 1
 }
 
-# The group replaces a dead server; it must not count towards the quorum until then.
+# The group replaces a dead server, which must not count towards the quorum until then.
 autopilot {
   cleanup_dead_servers      = true
   last_contact_threshold    = "2s"

@@ -1,6 +1,6 @@
 # Consul agent of an instance. The node's own facts are in node.json; secrets and the service
 # definition, which c4-boot completes, are in /run/c4/consul.
-# What Consul agents and servers have in common.
+# Configuration of Consul agents and servers alike.
 datacenter           = "demo"
 data_dir             = "/var/lib/consul"
 client_addr          = "127.0.0.1"
@@ -10,7 +10,7 @@ disable_update_check = true
 retry_join     = ["provider=aws region=eu-central-1 tag_key=c4:consul tag_value=demo"]
 retry_interval = "1s"
 
-# An instance that stops says so; one that dies is found by gossip.
+# An instance that stops leaves; gossip finds one that dies.
 leave_on_terminate = true
 reconnect_timeout  = "8h"
 
@@ -24,9 +24,9 @@ ports {
   grpc_tls = -1
 }
 
-# A dead machine leaves every list after 2 to 3 s: a probe fails after 0.25 s, its indirect
-# repetition within the same 0.5 s, and suspicion lasts 3 * log10(nodes) * 0.5 s as soon as a
-# second agent has missed it too; six times as long until then.
+# A dead machine leaves every list after 2 to 3 s: a probe fails after 0.25 s, and its indirect
+# repetition within the same 0.5 s. Suspicion lasts 3 * log10(nodes) * 0.5 s as soon as a second
+# agent has noticed, and six times as long before that.
 gossip_lan {
   gossip_interval = "100ms"
   probe_interval  = "500ms"
@@ -45,15 +45,15 @@ tls {
   }
 }
 
-# Nobody may do anything without a token; c4-boot puts the tokens into /run/c4/consul. What was
-# allowed stays so while no server answers.
+# Nothing is allowed without a token; c4-boot writes the tokens to /run/c4/consul. While no
+# server answers, the last decisions stay valid.
 acl {
   enabled        = true
   default_policy = "deny"
   down_policy    = "extend-cache"
 }
 
-# The servers issue this agent's certificate.
+# The servers issue the certificate of this agent.
 auto_encrypt {
   tls = true
 }

@@ -1,5 +1,5 @@
 # consul-template: lists of the tenant's services, validated and swapped in by `c4-agent apply`.
-# When Consul has no leader, queries fail and are repeated; what is rendered stays.
+# While Consul has no leader, queries fail and are repeated, and the rendered lists stay.
 consul {
   address = "127.0.0.1:8500"
 
@@ -10,8 +10,8 @@ consul {
   }
 }
 
-# New servers count their changes anew: a question for what comes after the last change of the old
-# ones is not answered before it ends.
+# New servers count their changes from zero. A query for changes after the last one of the old
+# servers would not be answered before it ends.
 block_query_wait = "10s"
 
 max_stale   = "10m"

@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 
-from agent.consul.service_discovery import Plane, highest
+from agent.consul.service_discovery import HealthyInstances, elect
 from agent.errors import AgentError
-from agent.kamailio.trusted_sources import CONFIRM_S, MOST, PATH, VALID_S, TrustedSources
+from agent.kamailio.provisioned_sources import (
+    CONFIRM_S,
+    MAX_ADDRESSES,
+    PATH,
+    VALID_S,
+    ProvisionedSources,
+)
 
 KEY = "c4/acme/sources"
 ROUTERS = frozenset({"10.40.64.1", "10.40.80.2"})
-PUBLISHER = highest(KEY, ROUTERS)
+PUBLISHER = elect(KEY, ROUTERS)
 NOW = 1_790_000_000.0
 
 
@@ -73,10 +79,10 @@ def confd() -> Iterator[Confd]:
 
 
 def sources(
-    confds: tuple[str, ...], store: Store, *, own: str = PUBLISHER, now: float = NOW
-) -> TrustedSources:
-    plane = Plane(ROUTERS, frozenset(), confds)
-    return TrustedSources(own, KEY, lambda: plane, store, lambda: now)
+    router_confds: tuple[str, ...], store: Store, *, own: str = PUBLISHER, now: float = NOW
+) -> ProvisionedSources:
+    healthy = HealthyInstances(ROUTERS, frozenset(), router_confds)
+    return ProvisionedSources(own, KEY, lambda: healthy, store, lambda: now)
 
 
 def test_addresses_are_published_sorted_and_once_each(confd: Confd) -> None:
@@ -131,7 +137,7 @@ def test_what_is_no_address_is_left_out(confd: Confd) -> None:
 
 def test_more_than_a_key_holds_is_no_list(confd: Confd) -> None:
     store = Store()
-    confd.addresses = [f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}" for i in range(MOST + 1)]
+    confd.addresses = [f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}" for i in range(MAX_ADDRESSES + 1)]
     sources((confd.url,), store).run()
     assert store.value["addresses"] == []
 
