@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from common import paths, ports
 
 PREFIX = "C4_ROUTER_CONFD_"
-OLD_PREFIX = "C4_CONFD_"  # before version 0.2.0
+OLD_PREFIX = "C4_CONFD_"  # what the variables began with once
 T = TypeVar("T")
 
 
