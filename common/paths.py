@@ -31,7 +31,7 @@ KAMAILIO_CFG: Final = KAMAILIO_CONFIG / "kamailio.cfg"
 TLS_PROFILE: Final = KAMAILIO_CONFIG / "tls.cfg"  # of an SBC
 OWN_AUTHORITIES: Final = KAMAILIO_CONFIG / "authorities.pem"  # `sip.tls.authorities`
 
-# What lives in memory, made anew at each boot.
+# In memory, and made again at each boot.
 RUN: Final = Path("/run/c4")
 BOOTED: Final = RUN / "booted"  # its time is the end of `c4-agent boot`
 FACTS: Final = RUN / "facts.json"  # instance.json and the public address

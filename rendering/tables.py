@@ -222,7 +222,7 @@ _ROUTER: Final = (
     ),
     Table(
         "retried_calls", Tier.ROUTER, "router/late-router", "Call-ID",
-        "1: another router was asked before; DMQ news of this Call-ID is dropped",
+        "1: another router was asked before; DMQ messages about this Call-ID are dropped",
         6, LOOKUP, of_call=True,
     ),
     Table(

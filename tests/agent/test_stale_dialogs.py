@@ -28,7 +28,7 @@ def ended(number: int, *, end_ts: int = 0) -> Dialog:
 class Kamailio:
     def __init__(self, *dialogs: Dialog) -> None:
         self.has = list(dialogs)
-        self.told: list[int] = []
+        self.removed: list[int] = []
         self.unknown: set[int] = set()
 
     def rpc(self, *command: str) -> str:
@@ -40,7 +40,7 @@ class Kamailio:
 
     def remove(self, to: tuple[str, int], h_entry: int, h_id: int, *, source: str) -> bool:
         assert (to, h_entry, source) == (DMQ, 12, DMQ[0])
-        self.told.append(h_id)
+        self.removed.append(h_id)
         return h_id not in self.unknown
 
 
@@ -56,9 +56,9 @@ def test_what_is_still_there_in_the_next_round_is_dropped() -> None:
     assert agent.forget() == 0, "its peer may live, and do it itself"
     kamailio.has.append(ended(4))
     assert agent.forget() == 1
-    assert kamailio.told == [1]
+    assert kamailio.removed == [1]
     assert agent.forget() == 2
-    assert kamailio.told == [1, 1, 4]
+    assert kamailio.removed == [1, 1, 4]
 
 
 def test_one_that_is_gone_meanwhile_does_not_keep_the_others() -> None:
@@ -67,7 +67,7 @@ def test_one_that_is_gone_meanwhile_does_not_keep_the_others() -> None:
     agent = remains(kamailio)
     agent.forget()
     assert agent.forget() == 1
-    assert kamailio.told == [1, 2]
+    assert kamailio.removed == [1, 2]
 
 
 def test_a_kamailio_that_does_not_answer_is_an_error() -> None:

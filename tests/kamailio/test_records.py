@@ -232,7 +232,7 @@ def test_record_that_finds_no_room_at_the_other_router_gets_it_later(
         for stub in plane.confds:
             stub.stop()
         for node in plane.tier("rtr"):
-            node.rpc("pv.shvSet", "replicated_count", "int", str(Records.told))
+            node.rpc("pv.shvSet", "replicated_count", "int", str(Records.replicated_limit))
         assert call.bye().status == 200
         if not told(call.call_id):
             break

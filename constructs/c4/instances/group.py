@@ -74,7 +74,7 @@ class InstanceGroup(Construct):
             health_check_type="EC2",
             health_check_grace_period=60,
             # Instances find each other while they boot, so no group waits for another one:
-            # "in service" is told by the hooks and shown by `c4 status`, not by `apply`.
+            # The hooks report "in service", and `c4 status` shows it; `apply` does not wait for it.
             wait_for_capacity_timeout="0",
             initial_lifecycle_hook=hooks,  # the first instances need them already
             instance_refresh=_refresh(),
