@@ -281,9 +281,9 @@ def picture(deployment: settings.Deployment) -> str:
         node = f"{name}_"
         lines += [
             f'    {node}sbc -->|"SIP, UDP {ports.SIP_INTERNAL.number}"| {node}router',
-            f'    {node}router -->|"HTTP {ports.ROUTER_CONFD_INTERNAL.number}"| {node}confd',
+            f'    {node}router -->|"HTTP {ports.ROUTER_CONFD_INTERNAL.number}"| {node}router_confd',
             f'    {node}router -->|"NG control, UDP {ports.RTPENGINE_NG.number}"| {node}rtp',
-            f'    {node}confd -->|"TLS {ports.POSTGRES.number}"| {node}db',
+            f'    {node}router_confd -->|"TLS {ports.POSTGRES.number}"| {node}db',
         ]
     lines.append("  end")
     for tenant in deployment.tenants:
