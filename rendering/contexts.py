@@ -151,9 +151,7 @@ class Records:
     list_bytes: int = 30_000
     interval_s: int = 2  # between rounds that send unconfirmed records again
     round: int = 90  # records that one round sends again
-    replicated_limit: int = (
-        20_000  # records of other routers that a router keeps, about
-    )
+    replicated_limit: int = 20_000  # records of other routers that a router keeps, about
     replicated_round: int = 500
     orphaned_s: int = 20  # age at which a record's own router would have delivered it
     refused_rounds: int = 8  # between attempts for a record whose tenant router-confd lacks
