@@ -65,11 +65,16 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self._waits = _tasks.waits()
+        self._began = time.monotonic()
 
     def waited_s(self) -> float:
         """Seconds by which the machine's other work may have delayed an answer since then."""
         waited = [wait - self._waits.get(file, 0) for file, wait in _tasks.waits().items()]
         return sum(nlargest(IN_A_ROW, waited)) / 1e9
+
+    def own_s(self) -> float:
+        """Seconds since then, without that delay, for comparisons with a limit."""
+        return time.monotonic() - self._began - self.waited_s()
 
     def before(self, deadline: float) -> bool:
         """Whether that time of the monotonic clock is not over, and the delay besides."""

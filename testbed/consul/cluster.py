@@ -84,7 +84,7 @@ class Node:
         """As a machine that loses its power: nobody is told, and the data stays."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
 

@@ -19,7 +19,7 @@ from consul.std import Consul
 from host import golang
 
 MANAGEMENT = "6e1b7a0e-7a3c-4c1e-9d5f-2f1f6a3c9b01"
-START_LIMIT_S = 30.0
+START_LIMIT_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def consul_server(directory: Path, node: str) -> Iterator[Server]:
             yield server
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:

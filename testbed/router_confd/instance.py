@@ -22,7 +22,7 @@ from testbed.router_confd.postgres import PASSWORD, USER, Postgres
 ROOT = Path(__file__).parents[2]
 API_KEY = "operator-key-0123456789"
 ENCRYPTION_KEY = "encryption-key-0123456789"
-START_LIMIT = 40.0  # seconds; the machine may be busy
+START_LIMIT = 120.0  # seconds; the machine may be busy
 
 
 def free_port() -> int:
@@ -34,7 +34,7 @@ def free_port() -> int:
             return port
 
 
-def eventually(check: Callable[[], Any], limit: float = 15.0) -> Any:
+def eventually(check: Callable[[], Any], limit: float = 60.0) -> Any:
     """The first true value of `check`; fails after `limit` seconds."""
     deadline = time.monotonic() + limit
     while True:
@@ -74,13 +74,13 @@ class Instance:
             "C4_ROUTER_CONFD_API_LISTEN": f"127.0.0.1:{self.api_port}",
             "C4_ROUTER_CONFD_SPOOL_DIR": str(self.spool),
         } | extra
-        self.kamailio = httpx.Client(base_url=f"http://127.0.0.1:{self.internal_port}", timeout=20)
+        self.kamailio = httpx.Client(base_url=f"http://127.0.0.1:{self.internal_port}", timeout=60)
         self.api = self.user({"X-API-Key": API_KEY})
 
     def user(self, headers: dict[str, str]) -> httpx.Client:
         """A client of the management API that sends these headers."""
         url = f"http://127.0.0.1:{self.api_port}"
-        return httpx.Client(base_url=url, timeout=20, headers=headers)
+        return httpx.Client(base_url=url, timeout=60, headers=headers)
 
     def start(self, *, wait: bool = True) -> Instance:
         with self.log.open("ab") as log:
@@ -119,7 +119,7 @@ class Instance:
         if process.poll() is None:
             process.kill() if kill else process.terminate()
         self._process = None
-        return process.wait(timeout=20)
+        return process.wait(timeout=60)
 
     # --- shorthands ----------------------------------------------------------------------
 

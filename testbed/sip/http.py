@@ -13,7 +13,7 @@ from testbed.sip.plane import Cluster
 def fetch(plane: Cluster, name: str, path: str) -> str:
     """Body of the reply of a node's Kamailio to a GET from the node itself; any status."""
     node = plane.nodes[name]
-    connection = http.client.HTTPConnection(node.address, ports.KAMAILIO_HTTP.number, timeout=2)
+    connection = http.client.HTTPConnection(node.address, ports.KAMAILIO_HTTP.number, timeout=20)
     connection.sock = socket_in(node.namespace, socket.SOCK_STREAM, (node.address, 0))
     connection.sock.settimeout(2)
     connection.sock.connect((node.address, ports.KAMAILIO_HTTP.number))

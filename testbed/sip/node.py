@@ -19,7 +19,7 @@ from rendering.files import File
 from testbed.sip.netns import socket_in
 
 INITIALIZING = "Initializing - try later"  # Kamailio's word for it
-START_TIMEOUT_S = 15
+START_TIMEOUT_S = 60
 
 
 @dataclass

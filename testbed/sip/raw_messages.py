@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 
+from testbed.busy import Stopwatch
 from testbed.sip.addresses import SBC1
 from testbed.sip.agent import Agent, Message
 
@@ -62,13 +63,13 @@ def replies(
     agent: Agent, since: int, seconds: float = 1.0, wanted: Callable[[Message], bool] | None = None
 ) -> list[Message]:
     """Final replies since the agent had received `since` messages; returns with the first."""
-    end = time.monotonic() + seconds
+    watch, end = Stopwatch(), time.monotonic() + seconds
     while True:
         found = [
             m for m in agent.received[since:]
             if m.is_reply and m.status >= 200 and (wanted is None or wanted(m))
         ]  # fmt: skip
-        if found or time.monotonic() > end:
+        if found or not watch.before(end):
             return found
         time.sleep(0.01)
 

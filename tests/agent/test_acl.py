@@ -94,7 +94,7 @@ def test_only_other_machines_count_as_peers(consul: Server, tokens: dict[str, st
         f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
         json={"Node": "acme--rtp--i-9", "Address": "10.40.16.9", "Service": service},
         headers={"X-Consul-Token": tokens["acme-rtp"]},
-        timeout=5,
+        timeout=60,
     )
     assert answer.ok, answer.text
     assert local.peers_are_healthy()
@@ -154,7 +154,7 @@ def test_an_agent_sees_who_of_its_plane_is_well(consul: Server, tokens: dict[str
             f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
             json=node | {"Service": found, "Check": check},
             headers={"X-Consul-Token": tokens[service]},
-            timeout=5,
+            timeout=60,
         )
         assert answer.ok, answer.text
 
@@ -203,7 +203,7 @@ def test_a_tier_cannot_touch_nodes_of_another(consul: Server, tokens: dict[str, 
             f"http://127.0.0.1:{consul.http_port}/v1/catalog/register",
             json={"Node": node, "Address": "10.40.0.66"},
             headers={"X-Consul-Token": tokens["acme-router"]},
-            timeout=5,
+            timeout=60,
         )
         assert answer.status_code == status, node
 

@@ -18,7 +18,7 @@ def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 

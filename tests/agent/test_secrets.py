@@ -38,7 +38,7 @@ def test_servers_that_boot_together_agree_on_one_key(client: Any, name: str) -> 
     barrier = threading.Barrier(3)
 
     def make() -> dict[str, Any]:
-        barrier.wait(5)  # all three have seen that there is none
+        barrier.wait(60)  # all three have seen that there is none
         return credentials.new_agent_secret({"ca_certificate": "PEM"})
 
     with ThreadPoolExecutor(3) as executor:

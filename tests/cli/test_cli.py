@@ -100,7 +100,7 @@ def test_kill_reaches_terraform_too(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from cli import interrupt\n"
         "interrupt.install()\n"
-        f"child = subprocess.Popen([{str(program)!r}, '60'])\n"
+        f"child = subprocess.Popen([{str(program)!r}, '600'])\n"
         "name = Path(f'/proc/{child.pid}/comm')\n"
         "while name.read_text() != 'terraform\\n':\n"  # the kernel names it late
         "    time.sleep(0.01)\n"

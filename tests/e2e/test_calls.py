@@ -11,7 +11,7 @@ from demo.scenarios import UNKNOWN_NUMBER
 from demo.voice import voice as place_voice
 from testbed.deployment.world import World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 
 def test_every_tier_is_in_consul_with_passing_checks(world: World) -> None:

@@ -12,7 +12,7 @@ from lab.api import Machine
 from sipp.scenarios import Caller
 from testbed.deployment.world import World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 CALLS = 4
 HOLD_S = 30

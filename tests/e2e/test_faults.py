@@ -20,7 +20,7 @@ from testbed.deployment.records import assert_one_record_each
 from testbed.deployment.traffic import Traffic
 from testbed.deployment.world import World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 Report = Callable[[Finding], None]
 REPLACEMENT_LIMIT_S = 120.0

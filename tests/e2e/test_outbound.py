@@ -29,7 +29,7 @@ from sipp import messages
 from sipp.messages import Message
 from testbed.deployment.world import World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 CALLS = 3  # of each kind through each SBC
 CREDENTIALS = ("Authorization", "Proxy-Authorization")

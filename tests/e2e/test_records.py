@@ -15,7 +15,7 @@ from sipp import messages
 from testbed.deployment.records import records_by_call
 from testbed.deployment.world import World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 CALLS = 2
 HOLD_S = 3

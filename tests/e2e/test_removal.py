@@ -11,7 +11,7 @@ import pytest
 from lab.api import Lab
 from testbed.deployment.world import LAB, World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.last, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.last, pytest.mark.timeout(900)]
 
 
 def _namespaces() -> list[str]:

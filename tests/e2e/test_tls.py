@@ -23,7 +23,7 @@ from testbed.deployment.world import World
 from testbed.sip.agent import Call, TcpAgent
 from testbed.sip.netns import socket_in
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 
 def _name(world: World) -> str:

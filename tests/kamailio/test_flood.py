@@ -16,11 +16,10 @@ from testbed.sip.netns import run
 from testbed.sip.plane import Cluster, wait_until
 from testbed.sip.processes import everybody, memory
 
-pytestmark = [pytest.mark.sip, pytest.mark.slow]
+pytestmark = [pytest.mark.sip, pytest.mark.slow, pytest.mark.timeout(600)]
 SBC = SBC1[0]
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "sources", [[ATTACKER], crowd(1000), crowd(60_000)], ids=["one", "thousand", "spoofed"]
 )

@@ -27,7 +27,7 @@ from testbed.sip.plane import Cluster, wait_until
 from testbed.sip.processes import everybody, memory
 from testbed.sip.sources import publish
 
-pytestmark = [pytest.mark.sip, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.sip, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SBC = SBC1[0]
 # A record of a handshake, of 512 octets, that begins like a ClientHello.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from testbed.busy import Stopwatch
 from testbed.sip.addresses import CALLEE, CALLEE2, SBC1, SBC2
 from testbed.sip.agent import Agent, Call, Result
 from testbed.sip.calls import established
@@ -272,6 +274,11 @@ def burst(caller: Agent, number: int, gap_s: float) -> list[tuple[Call, Result]]
         return list(zip(calls, pool.map(place, range(number)), strict=True))
 
 
+def overshoot(watch: Stopwatch) -> int:
+    """Calls that may get in before a router hears of another one's; more on a busy machine."""
+    return OVERSHOOT + int(watch.waited_s() / GAP_S)
+
+
 def admitted(results: list[tuple[Call, Result]], what: str) -> int:
     """Number of calls let in, which it ends; the others must be refused."""
     let_in = [call for call, result in results if result.status == 200]
@@ -285,8 +292,10 @@ def admitted(results: list[tuple[Call, Result]], what: str) -> int:
 
 def test_calls_of_a_burst_over_all_routers(plane: Cluster, caller: Agent, callee: Agent) -> None:
     limit(plane, 10)
+    watch = Stopwatch()
     results = burst(caller, 30, GAP_S)
-    assert 10 <= admitted(results, "10 calls, burst") <= 10 + OVERSHOOT
+    most = 10 + overshoot(watch)
+    assert 10 <= admitted(results, "10 calls, burst") <= most
 
 
 def test_calls_that_come_at_once(plane: Cluster, caller: Agent, callee: Agent) -> None:
@@ -328,17 +337,12 @@ def test_calls_per_second(
     plane: Cluster, caller: Agent, callee: Agent, numbers: tuple[int, ...]
 ) -> None:
     limit(plane, *numbers, by="max_cps")
-    for _ in range(3):  # a machine that hung for a moment took two seconds, of five calls each
-        time.sleep(1.05 - time.time() % 1)  # the beginning of a second
-        second = int(time.time())
-        results = burst(caller, 20, GAP_S)
-        within = int(time.time()) == second
-        let_in = admitted(results, "5 calls/s, burst")
-        if within:
-            break
-    else:
-        pytest.fail("no burst was within a second")
-    assert 5 <= let_in <= 5 + OVERSHOOT
+    time.sleep(1.05 - time.time() % 1)  # the beginning of a second
+    watch, began = Stopwatch(), int(time.time())
+    results = burst(caller, 20, GAP_S)
+    seconds = int(time.time()) - began + 1  # one, unless the machine hung for a moment
+    most = 5 * seconds + overshoot(watch)
+    assert 5 <= admitted(results, f"5 calls/s, burst over {seconds} s") <= most
     time.sleep(1.1 - time.time() % 1)
     callee.answer = 486
     assert caller.call(SBC1).invite().status == 486
@@ -347,11 +351,16 @@ def test_calls_per_second(
 def test_rate_over_several_seconds(plane: Cluster, caller: Agent, callee: Agent) -> None:
     limit(plane, 4, by="max_cps")
     callee.answer = 486
-    start = time.time()
-    time.sleep(1 - start % 1)
-    let_in = 0
-    begin = time.monotonic()
+    time.sleep(1 - time.time() % 1)
+    watch, begin = Stopwatch(), time.monotonic()
+    let_in, touched, whole = 0, set[int](), Counter[int]()
     while time.monotonic() < begin + 3.9:
+        began = int(time.time())
         let_in += caller.call((SBC1, SBC2)[let_in % 2]).invite().status == 486
-    print(f"limit 4 calls/s, one after the other: {let_in} let in in 4 s")
-    assert 15 <= let_in <= 20  # part of a fifth second, when the machine is busy
+        ended = int(time.time())
+        touched |= {began, ended}
+        whole[began] += began == ended
+    print(f"limit 4 calls/s, one after the other: {let_in} let in in {len(touched)} s")
+    # A busy machine does not place four calls in each second.
+    assert sum(min(4, calls) for calls in whole.values()) - 1 <= let_in
+    assert let_in <= 4 * len(touched) + overshoot(watch)

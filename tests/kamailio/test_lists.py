@@ -94,7 +94,7 @@ class Catalogue:
         subprocess.run(
             [*self.inside, program("consul-template"), "-once", "-log-level=err",
              f"-consul-addr=127.0.0.1:{ports.CONSUL_HTTP}", f"-template={source}:{target}"],
-            check=True, timeout=20,
+            check=True, timeout=100,
         )  # fmt: skip
         LISTS[name].check(target.read_text())
         return [line for line in target.read_text().splitlines() if line]
@@ -105,7 +105,7 @@ import sys, urllib.request
 request = urllib.request.Request(
     "http://127.0.0.1:{ports.CONSUL_HTTP}" + sys.argv[1],
     data=sys.stdin.read().encode(), method="PUT")
-urllib.request.urlopen(request, timeout=5).read()
+urllib.request.urlopen(request, timeout=60).read()
 """
 
 

@@ -27,7 +27,7 @@ from testbed.sip.plane import Cluster, cluster, wait_until, with_sip
 from testbed.sip.records import records
 from testbed.sip.router_confd_stub import answer
 
-pytestmark = [pytest.mark.sip, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.sip, pytest.mark.slow, pytest.mark.timeout(600)]
 
 KINDS = ("did", "domain", "digest")
 ENDS = ("answered", "refused", "cancelled", "unanswered", "reinvite", "long")

@@ -65,7 +65,8 @@ def test_replies_go_to_the_source_of_the_packet(
     via += str(next(_number))
     send(attacker, request(attacker, method, via=via, to_tag=to_tag, body=sdp(ATTACKER, 6000)))
     expected = {"OPTIONS": 200, "REGISTER": 405, "INVITE": 486, "BYE": 481}[method]
-    assert [m.status for m in replies(attacker, since, 3)][:1] == [expected]
+    found = replies(attacker, since, 3, lambda m: m.method == method)  # one may come again
+    assert [m.status for m in found][:1] == [expected]
 
 
 def test_reply_is_not_sent_on_to_its_second_via(

@@ -16,7 +16,7 @@ import pytest
 from lab.api import Lab, Machine
 from lab.machines import cgroups
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BOOT_LIMIT = 90.0  # seconds, on a busy machine
 USER_DATA = """\

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from testbed.busy import Stopwatch
 from testbed.router_confd.call_records import record, send, stored
 from testbed.router_confd.instance import Instance, Site, eventually
 from testbed.router_confd.pair import Pair
@@ -45,7 +46,7 @@ def together(pair: Pair, instance: Instance, bodies: list[dict[str, Any]]) -> It
     with ThreadPoolExecutor(len(bodies) + 1) as senders:
         with pair.locked():
             first = senders.submit(send, instance, record(plug))
-            eventually(pair.waiting, 5)
+            eventually(pair.waiting, 30)
             answers = [senders.submit(send, instance, body) for body in bodies]
             time.sleep(0.4)
             assert pair.waiting() == 1, "the others wait in the instance"
@@ -88,12 +89,13 @@ def test_what_the_database_does_not_take_in_time_is_on_disk_when_it_is_confirmed
     site = pair.site()
     bodies = [record(site, idempotency_key=f"slow-{i}", call_id=f"s{i}") for i in range(MANY)]
     with ThreadPoolExecutor(MANY) as senders, pair.locked():
-        started = time.monotonic()
+        watch, started = Stopwatch(), time.monotonic()
         answers = list(senders.map(lambda body: send(pair.one, body), bodies))
-        took = time.monotonic() - started
+        took, own_s = time.monotonic() - started, watch.own_s()
         assert len(list(pair.one.spool.glob("*.json"))) == MANY
     assert all(answer.json()["success"] for answer in answers)
-    assert 1 < took < 2.5, "a router waits for 3 s"
+    assert took > 1
+    assert own_s < 2.5, "a router waits for 3 s"
     eventually(lambda: not list(pair.one.spool.glob("*.json")), 20)
     assert sorted(row["call_id"] for row in stored(site)) == sorted(f"s{i}" for i in range(MANY))
 
@@ -116,7 +118,7 @@ def test_killed_before_it_confirmed_nothing_is_lost_and_nothing_twice(pair: Pair
     with ThreadPoolExecutor(MANY) as senders, pair.locked():
         for body in bodies:
             senders.submit(attempt, body)
-        eventually(pair.waiting, 5)
+        eventually(pair.waiting, 30)
         pair.one.stop(kill=True)
     assert len(confirmed) < MANY, "it was killed before it could confirm"
     # What was on its way to the database may have arrived, or may not.

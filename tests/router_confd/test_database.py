@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from agent.consul import pki
+from testbed.busy import Stopwatch
 from testbed.router_confd.call_records import record, send, stored
 from testbed.router_confd.instance import Instance, Site, eventually
 from testbed.router_confd.postgres import PASSWORD, USER, Postgres, new_database
@@ -119,20 +120,20 @@ def test_routing_goes_on_while_the_database_is_down(cluster: Cluster, shared: Si
     slowest = 0.0
     for attempt in range(60):
         instance = (cluster.one, cluster.two)[attempt % 2]
-        started = time.monotonic()
+        watch = Stopwatch()
         assert reaches(instance, shared)
         assert shared.inbound(f"9000{attempt % 10}")["rtjson"]["success"]
         assert instance.auth(source_ip=shared.trunk_address)["success"]
         assert instance.kamailio.get("/status").status_code == 204
-        slowest = max(slowest, time.monotonic() - started)
+        slowest = max(slowest, watch.own_s())
         time.sleep(0.05)
     assert slowest < 1.0
-    started = time.monotonic()
+    watch = Stopwatch()
     answer = cluster.one.api.get("/1.0/tenants")
     assert answer.status_code == 503 and answer.headers["Retry-After"]
     write = cluster.one.api.post("/1.0/carriers", json={"name": "x", "tenant_uuid": shared.uuid})
     assert write.status_code == 503
-    assert time.monotonic() - started < 5
+    assert watch.own_s() < 5
 
 
 def test_changes_made_meanwhile_are_there_after_the_outage(cluster: Cluster, shared: Site) -> None:
@@ -237,7 +238,7 @@ def test_too_old_a_copy_and_a_full_spool_are_503(
         codes = [send(strict, record(site)).status_code for _ in range(3)]
         assert codes == [200, 200, 503]
         eventually(lambda: strict.kamailio.get("/status").status_code == 503)
-        started = time.monotonic()
+        watch = Stopwatch()
         for path, body in (
             ("routing", {"from_uri": "sip:a@b", "to_uri": "sip:a@b"}),
             ("auth", {"source_ip": site.trunk_address}),
@@ -245,7 +246,7 @@ def test_too_old_a_copy_and_a_full_spool_are_503(
             answer = strict.kamailio.post(f"/1.0/kamailio/{path}", json=body)
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
         assert strict.kamailio.get("/1.0/kamailio/dbtext/uacreg").status_code == 503
-        assert time.monotonic() - started < 1
+        assert watch.own_s() < 1
     finally:
         with_database(cluster)
     eventually(lambda: strict.serving)
@@ -269,12 +270,12 @@ def test_a_frozen_database_hangs_no_request(cluster: Cluster, shared: Site) -> N
         os.kill(pid, signal.SIGSTOP)
     try:
         for _ in range(10):
-            started = time.monotonic()
+            watch = Stopwatch()
             assert reaches(cluster.one, shared)
-            assert time.monotonic() - started < 1
-        started = time.monotonic()
+            assert watch.own_s() < 1
+        watch = Stopwatch()
         assert send(cluster.one, record(shared, call_id="frozen")).json()["success"]
-        assert time.monotonic() - started < 5
+        assert watch.own_s() < 5
         assert cluster.one.api.get("/1.0/tenants", timeout=30).status_code == 503
     finally:
         for pid in pids:
@@ -292,7 +293,7 @@ def test_killing_one_instance_under_load_loses_no_call(cluster: Cluster, shared:
     body = {"auth": "1", "source_ip": shared.trunk_address, "from_uri": "sip:1@a"}
 
     def call(urls: list[str], number: int) -> bool:
-        with httpx.Client(timeout=2) as client:
+        with httpx.Client(timeout=10) as client:
             for url in urls:
                 try:
                     question = body | {"to_uri": f"sip:7100{number % 10}@x"}

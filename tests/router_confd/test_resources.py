@@ -394,7 +394,7 @@ def test_evil_regex_does_not_hang(site: Site) -> None:
     answer = site.confd.kamailio.post(
         "/1.0/kamailio/routing",
         json={"from_uri": "sip:1@a", "to_uri": f"sip:{dialled}@b"},
-        timeout=2,
+        timeout=30,  # it would take for ever
     )
     assert answer.status_code == 200
 

@@ -67,7 +67,7 @@ def _call(tmp_path: Path, answering: Callee, calling: Caller, calls: int = 3) ->
             carrier, tmp_path / "carrier", calling, to=pbx.address, number="100", calls=calls
         ) as process,
     ):
-        return process.wait(30)
+        return process.wait(100)
 
 
 @pytest.mark.sip

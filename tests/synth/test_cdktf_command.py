@@ -10,7 +10,7 @@ import pytest
 
 from settings.load import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SHIPPED = ROOT / "node_modules/cdktf-cli/bundle/bin/cdktf"
 
 
@@ -31,7 +31,7 @@ def cdktf(
     others = ("NODE_OPTIONS", "TF_CLI_CONFIG_FILE")
     usual = {name: value for name, value in os.environ.items() if name not in others}
     done = subprocess.run(
-        [command, *arguments], cwd=cwd, capture_output=True, text=True, timeout=100, input=text,
+        [command, *arguments], cwd=cwd, capture_output=True, text=True, timeout=3000, input=text,
         env=usual | {"CI": "1", "CHECKPOINT_DISABLE": "1", "C4_DEPLOYMENT": "demo"} | environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,7 +13,7 @@ import pytest
 from lab.terraform.provider import Toolchain, toolchain
 from testbed.synthesized import Synthesized
 
-pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def _terraform(tools: Toolchain, folder: Path, *arguments: str) -> str:
