@@ -1,4 +1,5 @@
-"""How long the programs of a test have waited for a processor, on a machine with other work.
+"""What other work on the machine did to a test: how long its programs waited for a processor, and
+how many processors the others kept busy.
 
 A limit of a test is about our programs, so what they waited is taken off before it is compared.
 """
@@ -39,6 +40,11 @@ class _Tasks:
         return waits
 
 
+def _fields(stat: Path) -> list[str]:
+    """What follows the name of a process, which may hold anything."""
+    return stat.read_text(errors="replace").rpartition(")")[2].split()
+
+
 def _family() -> list[str]:
     """Process ids of this process and its descendants."""
     parents: dict[str, str] = {}
@@ -55,6 +61,24 @@ def _family() -> list[str]:
 
 def _threads(pid: str) -> list[str]:
     return [str(file) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+
+
+def _used_by_all() -> float:
+    """Processor seconds that all programs have used, and other guests of the host."""
+    user, nice, system, _idle, _iowait, _irq, _softirq, steal = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _used_by_family() -> float:
+    """The same of this process and its descendants, those included that have ended."""
+    ticks, times = 0, os.times()
+    for pid in _family():
+        with suppress(OSError):
+            fields = _fields(Path(f"/proc/{pid}/stat"))
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK") + times.children_user + times.children_system
 
 
 _tasks = _Tasks()
@@ -80,3 +104,15 @@ class Stopwatch:
         """Whether that time of the monotonic clock is not over, and the delay besides."""
         now = time.monotonic()
         return now < deadline or now < deadline + self.waited_s()
+
+
+class OtherWork:
+    """What is not of this test; begins when it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._all, self._own = time.monotonic(), _used_by_all(), _used_by_family()
+
+    def cores(self) -> float:
+        """How many processors it has kept busy since then, on average."""
+        used = _used_by_all() - self._all - (_used_by_family() - self._own)
+        return used / (time.monotonic() - self._began)

@@ -1,15 +1,10 @@
-"""Shared by all tests: the lazy AWS provider before anything else, and who may run what and where.
-
-`pytest -n 4` runs modules side by side, each as a whole by one of four processes. What a module
-starts has names, ports and directories of its own, so nothing else keeps modules apart.
-"""
+"""Shared by all tests: the lazy AWS provider before anything else; who may run what, and when."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from pathlib import PurePosixPath
 
 import pytest
 from xdist.remote import Producer
@@ -18,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 from c4 import lazy_provider
 from c4.lazy_provider import environment
 from image import layers
-from testbed import findings
+from testbed import findings, scheduling
 
 environment.prepare()
 lazy_provider.install()  # before any test imports cdktf
@@ -27,40 +22,11 @@ PROGRAMS = {"sip": "sipp", "e2e": "sipp"}
 NEED_ROOT = {"lab", "e2e"}
 NEED_IMAGE = ("lab", "sip", "e2e")
 
-# These share something that is expensive to make: a deployment, a database, a synthesized one.
-TOGETHER = ("tests/e2e", "tests/router_confd", "tests/synth")
-# These keep a core busy or measure how fast something is: never two of them at once.
-ONE_AT_A_TIME = (
-    "tests/kamailio/test_admission.py",
-    "tests/kamailio/test_flood.py",
-    "tests/kamailio/test_flood_tcp.py",
-    "tests/kamailio/test_memory.py",
-    "tests/kamailio/test_overload.py",
-)
-# What takes longest begins first, and the others fill the gaps.
-FIRST = ("tests/e2e", "tests/kamailio", "tests/router_confd")
-
-
-def group(nodeid: str) -> str:
-    """What is run by one process, in this order, of the test's module and others."""
-    path = nodeid.partition("::")[0]
-    if path in ONE_AT_A_TIME:
-        return "one at a time"
-    folder = str(PurePosixPath(path).parent)
-    return folder if folder in TOGETHER else path
-
-
-class Scheduling(LoadScopeScheduling):
-    """Gives a group of tests to each process, and the next one when it is nearly done."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return group(nodeid)
-
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     config.option.loadscopereorder = False  # the order of `pytest_collection_modifyitems`
-    return Scheduling(config, log)
+    return scheduling.Scheduling(config, log)
 
 
 def _obstacle(marker: str) -> str:
@@ -88,8 +54,7 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
 
 def _turn(item: pytest.Item) -> tuple[int, bool]:
     """Side by side, the longest begin first; what is marked `last` comes last of its place."""
-    places = [n for n, place in enumerate(FIRST) if item.nodeid.startswith(f"{place}/")]
-    return places[0] if places else len(FIRST), _is_last(item)
+    return scheduling.turn(item.nodeid), _is_last(item)
 
 
 def _cheap_first(item: pytest.Item) -> tuple[bool, bool]:

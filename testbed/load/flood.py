@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 from common import ports
 from host.netns import enter
+from testbed.load.sipp import Outcome, Talk, call
 from testbed.sip.addresses import ATTACKER, CALLEE, CALLER, SBC1
 from testbed.sip.netns import ip, run
 from testbed.sip.node import Node
 from testbed.sip.plane import Cluster
+from testbed.sip.processes import memory
 from testbed.sip.sources import forgive, publish, withdraw
 
 SBC = SBC1[0]
@@ -27,6 +30,7 @@ CROWD = "198.18.0.0/16"  # sources that nobody has; answers to them end at the a
 BATCH = 64
 # Up to 70 000 were reached, but then the generator takes a whole processor from the SIP plane.
 PER_S = 20_000
+_memory: WeakKeyDictionary[Cluster, dict[str, int]] = WeakKeyDictionary()
 
 
 class _Iovec(ctypes.Structure):
@@ -106,8 +110,12 @@ class Flood:
     def start(self) -> None:
         self._thread.start()
 
-    def join(self) -> None:
+    def stop(self) -> None:
+        """Wait for its end."""
         self._thread.join()
+
+    def __str__(self) -> str:
+        return f"{self.sent} packets, {self.sent / self.elapsed:.0f}/s"
 
     def _run(self) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -145,6 +153,22 @@ def quiet_hosts(plane: Cluster) -> Iterator[tuple[str, str, str]]:
         for name in ("flooding", "untrusted_rate", "trusted"):
             command = ["nft", "flush", "set", "ip", "c4_edge", name]
             run(["ip", "netns", "exec", sbc.namespace, *command])
+
+
+def warmed_up(plane: Cluster, where: tuple[str, str]) -> dict[str, int]:
+    """The memory of the first SBC without calls, when calls have filled the caches."""
+    if plane not in _memory:
+        call(where, (CALLER, CALLEE), f"{SBC}:{ports.SIP}", ["100"], 20, 2, Talk(1, 1))
+        time.sleep(6)  # until none of its transactions is left
+        _memory[plane] = memory(plane.nodes["sbc1"])
+    return _memory[plane]
+
+
+def calls_beside(where: tuple[str, str]) -> Outcome:
+    """Calls of those who have nothing to do with a flood."""
+    return call(
+        where, (CALLER, CALLEE), f"{SBC}:{ports.SIP}", ["100"], CALLS_PER_S, SECONDS, Talk(1, 1)
+    )
 
 
 def dropped(node: Node) -> dict[str, int]:
@@ -205,6 +229,9 @@ class TcpFlood:
                         self.octets += sock.send(self._data)
                 except OSError:
                     self.refused += 1
+
+    def __str__(self) -> str:
+        return f"{self.connections} connections, {self.refused} ended, {self.octets} octets"
 
 
 def requests(source: str, method: str, number: int) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from testbed.load.plane import load_on, unlimited
 from testbed.load.sipp import Talk
+from testbed.load.undisturbed import ATTEMPTS, wait_for_quiet
 from testbed.sip.metrics import refused
 from testbed.sip.plane import Cluster
 
@@ -27,7 +28,8 @@ def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
 
 
 def test_calls_are_refused_before_the_memory_is_full(plane: Cluster) -> None:
-    for _ in range(3):  # a machine that hung for a moment has refused calls before memory was short
+    for _ in range(ATTEMPTS):  # a busy machine has refused calls before memory was short
+        wait_for_quiet()
         before = refused(plane, "memory")
         outcome = load_on(plane, 250, 10)
         assert outcome.failed == 0
