@@ -109,7 +109,11 @@ AVPS: Final = (
         ("login_tried", "number of the route whose login was tried", "RETRY_WITH_CREDENTIALS"),
         ("lookup_attempt", "lookups of this call so far", "LOOKUP"),
         ("lookup_second", "second in which the open lookup began", "LOOKUP"),
-        ("new_relay", "the offer went to an rtpengine of set 0, which remembers it", "MEDIA_OFFER"),
+        (
+            "new_rtpengine",
+            "the offer went to an rtpengine of set 0, which remembers it",
+            "MEDIA_OFFER",
+        ),
         ("next_confd", "number of the router-confd to ask next", "NEW_CALL, LOOKUP"),
         (
             "offer_sent",
@@ -170,7 +174,11 @@ DIALOG_VARIABLES: Final = (
         ),
         ("caller_nat", "the caller's Contact is private", "LEARN_CALLER_ADDRESS"),
         ("caller_transport", "transport towards the caller", "NEW_CALL"),
-        ("ended", "a BYE has passed; read by the agent", "IN_DIALOG"),
+        (
+            "ended",
+            "a BYE has passed; set only together with `answered`; read by the agent",
+            "IN_DIALOG",
+        ),
         ("highest_cseq", "highest CSeq sent to the callee", "ADD_CSEQ_OFFSET"),
         (
             "invite_cseq_offset",
@@ -196,7 +204,11 @@ DIALOG_VARIABLES: Final = (
         ("_uac_tonew", "callee's URI of the route", "module uac"),
         ("answered", "time of an answer that did not pass the call's own router", "reply_route"),
         ("cdr", "the call record as far as it is known", "BEGIN_CDR, TRY_NEXT_ROUTE"),
-        ("ended", "a BYE has passed; read by the agent", "IN_DIALOG"),
+        (
+            "ended",
+            "a BYE has passed; set only together with `answered`; read by the agent",
+            "IN_DIALOG",
+        ),
         (
             "from_to_changed_by",
             "node, and its start, where uac rewrites From and To",
