@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -92,27 +93,34 @@ def settings_page() -> str:
         "Check a file with `./c4 settings check NAME`. An unknown key is an error.",
         "",
     ]
-    for path, model in _models(settings.Deployment, ""):
+    for path, model, absent in _models(settings.Deployment, ""):
         level = "#" * (2 + path.count("."))
         lines += [f"{level} {f'`{path}`' if path else 'The file'}", ""]
-        summary = (model.__doc__ or "").strip().splitlines()[0]
+        summary = " ".join((inspect.getdoc(model) or "").split())
         lines += [summary, "", "| key | value | default | meaning |", "| --- | --- | --- | --- |"]
         for name, info in model.model_fields.items():
             lines.append(
-                f"| `{name}` | {_value(path, name, info)} | {_default(info)} "
+                f"| `{name}` | {_value(path, name, info)} | {_default_in(name, info, absent)} "
                 f"| {info.description or ''} |"
             )
         lines.append("")
     return "\n".join(lines)
 
 
-def _models(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
-    """A model and all models inside it; a model that is used twice is shown twice."""
-    yield path, model
+def _models(
+    model: type[BaseModel], path: str, absent: BaseModel | None = None
+) -> Iterator[tuple[str, type[BaseModel], BaseModel | None]]:
+    """A model and all models inside it, each with its values when its section is absent.
+
+    A model that is used twice is shown twice.
+    """
+    yield path, model, absent
     for name, info in model.model_fields.items():
         inner, suffix = _inner_model(info.annotation)
         if inner:
-            yield from _models(inner, f"{path}.{name}{suffix}".lstrip("."))
+            value = info.get_default(call_default_factory=True, validated_data={})
+            value = value if isinstance(value, BaseModel) else None
+            yield from _models(inner, f"{path}.{name}{suffix}".lstrip("."), value)
 
 
 def _inner_model(annotation: Any) -> tuple[type[BaseModel] | None, str]:
@@ -138,23 +146,34 @@ def _value(path: str, name: str, info: FieldInfo) -> str:
 def _allowed(info: FieldInfo) -> str:
     """Type and range of a field, as text for a reader."""
     text = _type_name(info.annotation)
-    low, high, pattern = None, None, None
+    items = " characters" if text == "text" else " items"
+    low, high, unit, pattern = None, None, "", None
     for item in info.metadata:
         if isinstance(item, Ge):
             low = item.ge
         elif isinstance(item, Le):
             high = item.le
         elif isinstance(item, MinLen):
-            low = item.min_length
+            low, unit = item.min_length, items
         elif isinstance(item, MaxLen):
-            high = item.max_length
+            high, unit = item.max_length, items
         else:
             pattern = getattr(item, "pattern", None) or pattern
-    if low is not None or high is not None:
-        text += f", {low if low is not None else ''} to {high if high is not None else ''}".rstrip()
+    text += _range(low, high, unit)
     if pattern:
         text += f", `{pattern}`"
     return text.replace("|", "\\|")
+
+
+def _range(low: Any, high: Any, unit: str) -> str:
+    """A range, also one that is open on a side, after the name of a type."""
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f", {low}{unit} or more"
+    if low is None:
+        return f", at most {high}{unit}"
+    return f", {low} to {high}{unit}"
 
 
 def _type_name(annotation: Any) -> str:
@@ -176,6 +195,17 @@ def _type_name(annotation: Any) -> str:
         IPv4Network: "IPv4 range",
     }  # fmt: skip
     return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _default_in(name: str, info: FieldInfo, absent: BaseModel | None) -> str:
+    """The default of a key; also its value without the whole section, where that differs."""
+    own = _default(info)
+    if absent is None or info.is_required():
+        return own
+    value = getattr(absent, name)
+    if value == info.get_default(call_default_factory=True, validated_data={}):
+        return own
+    return f"{own}, or `{getattr(value, 'value', value)}` without this section"
 
 
 def _default(info: FieldInfo) -> str:
@@ -226,6 +256,9 @@ def architecture_page(deployment: settings.Deployment) -> str:
         f"The deployment `{deployment.deployment}` (`deployments/{deployment.deployment}.yaml`).",
         "",
         picture(deployment),
+        "",
+        "SBCs replicate the state of calls to each other by DMQ "
+        f"(UDP {ports.DMQ.number}), and routers do so among themselves.",
         "",
         "## Stacks",
         "",
@@ -280,7 +313,7 @@ def picture(deployment: settings.Deployment) -> str:
         lines += [f'      {name}_db[("PostgreSQL, RDS<br/>data segment")]', "    end"]
         node = f"{name}_"
         lines += [
-            f'    {node}sbc -->|"SIP, UDP {ports.SIP_INTERNAL.number}"| {node}router',
+            f'    {node}sbc <-->|"SIP, UDP {ports.SIP_INTERNAL.number}"| {node}router',
             f'    {node}router -->|"HTTP {ports.ROUTER_CONFD_INTERNAL.number}"| {node}router_confd',
             f'    {node}router -->|"NG control, UDP {ports.RTPENGINE_NG.number}"| {node}rtp',
             f'    {node}router_confd -->|"TLS {ports.POSTGRES.number}"| {node}db',

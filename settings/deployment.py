@@ -43,7 +43,7 @@ class Deployment(Model):
     )
     metrics_sources: list[PrivateNetwork] = Field(
         default_factory=list,
-        description="private ranges that may read the metrics of SBC, router and RTPEngine; "
+        description="private ranges that may read the metrics of SBC, router and rtpengine; "
         "default: none",
     )
     tenants: list[Tenant] = Field(default_factory=list, description="tenants, one stack each")

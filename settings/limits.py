@@ -12,7 +12,10 @@ CallLimit = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
 class Limits(Model):
-    """Limits for what router-confd sets none for; a tenant here is one of router-confd."""
+    """Defaults for limits that router-confd does not set.
+
+    `tenant_...` means a tenant of router-confd.
+    """
 
     tenant_calls: CallLimit = Field(
         default=None, description="calls of a tenant at the same time; default: no limit"

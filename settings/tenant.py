@@ -25,7 +25,7 @@ class Tenant(Model):
     )
     sbc: KamailioSize = Field(default=KamailioSize(), description="SBC tier")
     router: KamailioSize = Field(default=KamailioSize(), description="router tier")
-    rtp: CallTierSize = Field(default=CallTierSize(), description="RTPEngine tier")
+    rtp: CallTierSize = Field(default=CallTierSize(), description="rtpengine tier")
     router_confd: TierSize = Field(
         default=TierSize(max=4, instance_type="t3.medium"), description="router-confd tier"
     )

@@ -46,8 +46,8 @@ class CallTierSize(TierSize):
         default=1,
         ge=0,
         le=100,
-        description="Elastic IPs beyond `max`, for replacements of instances that still drain "
-        "(SBC and RTPEngine tiers)",
+        description="Elastic IPs beyond `max`, for replacements of instances that still drain; "
+        "no use for routers, which have none",
     )
     drain_s: int = Field(
         default=3600,
@@ -65,6 +65,7 @@ class KamailioSize(CallTierSize):
         default=1024,
         ge=128,
         le=2047,  # $stat(free_size) has 32 bits and a sign
-        description="Kamailio shared memory, MiB; an SBC needs 50, and for each call per second "
-        "0.7 and 0.35 in reserve: it refuses calls from 25 % free down, a router from 40 %",
+        description="Kamailio's shared memory, MiB. An SBC needs 50, plus 0.7 per call per second "
+        "and 0.35 in reserve. It begins to refuse calls when less than 25 % is free, a router when "
+        "less than 40 %",
     )

@@ -29,7 +29,7 @@ from stacks.network import NetworkStack
 
 
 class TenantStack(DeploymentStack):
-    """SBC, router, RTPEngine and router-confd groups, and the database."""
+    """SBC, router, rtpengine and router-confd groups, and the database."""
 
     def __init__(
         self,

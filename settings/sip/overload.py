@@ -26,9 +26,9 @@ class Overload(Model):
         default=100,
         ge=20,
         le=400,
-        description="wait of messages in a node's queues from which it refuses new calls, from "
-        "100 ms more all of them, ms; an SBC then also lowers the rate of new calls that it takes, "
-        "and counts what it waits for the routers",
+        description="messages waiting longer than this in a node's queues make it refuse some new "
+        "calls, and all of them at 100 ms more; ms. An SBC also lowers its admission rate, and "
+        "counts its wait for routers",
     )
     open_lookups: int = Field(
         default=500,

@@ -29,6 +29,14 @@ def test_every_setting_is_documented() -> None:
         assert info.description
 
 
+def test_open_range_and_default_of_an_absent_section_are_words() -> None:
+    page = pages.settings_page()
+
+    assert "integer, 10 or more" in page
+    assert "text, at most 253 characters" in page
+    assert "| `6`, or `4` without this section |" in page
+
+
 def test_every_port_is_documented_with_its_use() -> None:
     page = pages.ports_page()
 
