@@ -13,8 +13,8 @@ from agent.errors import AgentError
 from agent.instance import Instance
 from agent.kamailio import dialogs
 from agent.roles import tasks
+from agent.roles.every_role import ROUND_S
 
-TICK_S = 2.0
 WATCH_S = 1.0  # a router must have left every list 5 s after the group has ended it
 LIFECYCLE = "autoscaling/target-lifecycle-state"
 SPOT = "spot/instance-action"
@@ -35,7 +35,7 @@ class Daemon:
             config.ports.agent, health.probes_of(config, self._instance.facts)
         ).start()
         # A task may wait for AWS, which must not delay the watch below.
-        threading.Thread(target=self._tick, name="tasks", daemon=True).start()
+        threading.Thread(target=self._run_tasks, name="tasks", daemon=True).start()
         while not self._stopping():
             time.sleep(WATCH_S)
         self.drain()  # if it breaks off, systemd starts the agent again, and the drain goes on
@@ -62,13 +62,13 @@ class Daemon:
             ec2 = clients.client("ec2", config.region)
             eip.unmark_held(ec2, config.tags, self._instance.facts.instance_id)
 
-    def _tick(self) -> None:
+    def _run_tasks(self) -> None:
         own = tasks(self._instance)
         while True:
             now = time.monotonic()
             for task in own:
                 task.run(now)
-            time.sleep(TICK_S)
+            time.sleep(ROUND_S)
 
     def _stopping(self) -> bool:
         """True when the group ends this instance, or when EC2 takes back a spot instance."""
