@@ -79,7 +79,7 @@ def state_page() -> str:
         "- A *replicated* table sends each change to all nodes of its tier by DMQ; a node that",
         "  starts fetches it from them. Any other table is this node's alone.",
         "- A *dialog id* is `h_entry.h_id` of the dialog; it is the same on all nodes of the tier.",
-        "- Times begin with the last change of an entry, in a *window* with the first one.",
+        "- A lifetime runs from the last change of an entry; with *(window)*, from its first.",
         "- The names in the column *owner* are templates below `kamailio/`.",
     ]
     for tier, title in ((Tier.SBC, "SBC"), (Tier.ROUTER, "Router")):

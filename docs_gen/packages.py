@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-Floors = Sequence[Sequence[str]]
+Layers = Sequence[Sequence[str]]
 
 # The folder of a package that is not a folder of its name at the top.
 FOLDERS = {"c4": "constructs/c4", "main": "main.py"}
@@ -24,8 +24,8 @@ class Import(NamedTuple):
     imported: str
 
 
-def floors(root: Path) -> tuple[tuple[str, ...], ...]:
-    """Packages by floor, the highest first. Raises `ValueError` when the layers are not declared.
+def declared_layers(root: Path) -> tuple[tuple[str, ...], ...]:
+    """Packages by layer, the highest first. Raises `ValueError` when no layers are declared.
 
     A name in parentheses is a single module, which import-linter leaves out.
     """
@@ -65,10 +65,10 @@ def _imported(file: Path) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def against_the_layers(layers: Floors, found: Iterable[Import]) -> list[Import]:
-    """Imports that lead upwards, or to a neighbour on the same floor."""
-    floor_of = {name: floor for floor, names in enumerate(layers) for name in names}
-    return sorted(i for i in found if floor_of[i.importer] >= floor_of[i.imported])
+def against_the_layers(layers: Layers, found: Iterable[Import]) -> list[Import]:
+    """Imports that lead upwards, or to a neighbour in the same layer."""
+    layer_of = {name: layer for layer, names in enumerate(layers) for name in names}
+    return sorted(i for i in found if layer_of[i.importer] >= layer_of[i.imported])
 
 
 def direct(found: set[Import]) -> set[Import]:
@@ -95,7 +95,7 @@ def section(root: Path) -> list[str]:
 
     Raises `ValueError` when an import is against the layers.
     """
-    layers = floors(root)
+    layers = declared_layers(root)
     found = imports(root, (name for names in layers for name in names))
     if wrong := against_the_layers(layers, found):
         listed = ", ".join(f"{i.importer} imports {i.imported}" for i in wrong)
@@ -103,18 +103,18 @@ def section(root: Path) -> list[str]:
     lines = [
         "## Packages",
         "",
-        "Who imports whom, measured from the code. Every arrow leads to a lower floor. An arrow is",
+        "Who imports whom, measured from the code. Every arrow leads to a lower layer. An arrow is",
         "left out when a longer way implies it; the table below the drawing has all of them.",
         "",
         "```mermaid",
         "flowchart TB",
     ]
     for number, names in zip(range(len(layers), 0, -1), layers, strict=True):
-        lines.append(f'  subgraph floor{number}["floor {number}"]')
+        lines.append(f'  subgraph layer{number}["layer {number}"]')
         lines += [f'    {name}["{FOLDERS.get(name, name)}"]' for name in names]
         lines.append("  end")
     lines += [f"  {i.importer} --> {i.imported}" for i in _in_order(layers, direct(found))]
-    lines += ["```", "", "| floor | package | imports |", "| --: | --- | --- |"]
+    lines += ["```", "", "| layer | package | imports |", "| --: | --- | --- |"]
     for number, names in zip(range(len(layers), 0, -1), layers, strict=True):
         for name in names:
             own = [f"`{i.imported}`" for i in _in_order(layers, found) if i.importer == name]
@@ -122,7 +122,7 @@ def section(root: Path) -> list[str]:
     return lines
 
 
-def _in_order(layers: Floors, found: Iterable[Import]) -> list[Import]:
-    """From the top of the house to its bottom."""
+def _in_order(layers: Layers, found: Iterable[Import]) -> list[Import]:
+    """From the top layer to the bottom one."""
     order = [name for names in layers for name in names]
     return sorted(found, key=lambda i: (order.index(i.importer), order.index(i.imported)))

@@ -114,7 +114,7 @@ _SBC: Final = (
     ),
     Table(
         "calls_of_source", Tier.SBC, "sbc/admission",
-        "`address;second`, or `address;t` and number of the tick", "new calls of the source",
+        "`address;second`, or `address;tN` with N the tick", "new calls of the source",
         10, seconds(3), counted_from_first=True, zero=True,
     ),
     Table(

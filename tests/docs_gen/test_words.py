@@ -167,6 +167,19 @@ def test_every_row_is_complete_and_of_a_kind_that_is_looked_for() -> None:
         assert row["old"] != row["new"], row
 
 
+def test_every_new_module_exists() -> None:
+    """`c4` is imported from constructs/."""
+    missing = []
+    for row in rows():
+        if row["kind"] == "module":
+            for name in row["new"].split(", "):
+                path = name.replace(".", "/")
+                places = (base / path for base in (ROOT, ROOT / "constructs"))
+                if not any(p.is_dir() or p.with_suffix(".py").is_file() for p in places):
+                    missing.append(name)
+    assert missing == []
+
+
 def test_no_new_name_is_an_old_one_of_its_kind() -> None:
     """Else the old one could not be looked for."""
     old = {(row["kind"], row.get("where", "both"), row["old"]) for row in rows()}
