@@ -24,6 +24,7 @@ from testbed.sip.router_confd_stub import answer
 from testbed.sip.unheard import TAKEN, answered_at_once, unheard
 
 pytestmark = pytest.mark.sip
+EXHAUSTIVE = pytest.mark.exhaustive
 LIMIT_S = 0.9  # 0.5 s on an idle machine; the rest is for a busy one
 EARLY = ("INVITE", 100)
 CONFIRMED = "the far end has confirmed this BYE to another router"
@@ -208,9 +209,16 @@ def states(node: Node, call_id: str) -> list[str]:
     return [state for found, state in dialogs if found == call_id and state != "5"]
 
 
-@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "hung"])
-@pytest.mark.parametrize("side", ["caller", "callee"])
-@pytest.mark.parametrize("delay_s", [0.5, 2.5], ids=["soon", "late"])
+@pytest.mark.parametrize(("delay_s", "side", "fault"), [
+    pytest.param(0.5, "caller", signal.SIGKILL, id="soon-caller-dead"),
+    pytest.param(0.5, "callee", signal.SIGSTOP, id="soon-callee-hung"),
+    pytest.param(2.5, "caller", signal.SIGSTOP, id="late-caller-hung"),
+    pytest.param(2.5, "callee", signal.SIGKILL, id="late-callee-dead"),
+    pytest.param(0.5, "caller", signal.SIGSTOP, id="soon-caller-hung", marks=EXHAUSTIVE),
+    pytest.param(0.5, "callee", signal.SIGKILL, id="soon-callee-dead", marks=EXHAUSTIVE),
+    pytest.param(2.5, "caller", signal.SIGKILL, id="late-caller-dead", marks=EXHAUSTIVE),
+    pytest.param(2.5, "callee", signal.SIGSTOP, id="late-callee-hung", marks=EXHAUSTIVE),
+])  # fmt: skip
 def test_request_is_not_lost_with_the_router_that_took_it(
     plane: Cluster, caller: Agent, callee: Agent, side: str, fault: signal.Signals, delay_s: float
 ) -> None:
@@ -340,8 +348,14 @@ def killed_before_the_final(
     return time.monotonic()
 
 
-@pytest.mark.parametrize("early_s", [0.0, 0.3, 3.0], ids=["at once", "undetected", "detected"])
-@pytest.mark.parametrize("status", [486, 603])
+@pytest.mark.parametrize(("status", "early_s"), [
+    pytest.param(486, 0.0, id="486-at once"),
+    pytest.param(486, 0.3, id="486-undetected"),
+    pytest.param(486, 3.0, id="486-detected"),
+    pytest.param(603, 0.3, id="603-undetected"),
+    pytest.param(603, 0.0, id="603-at once", marks=EXHAUSTIVE),
+    pytest.param(603, 3.0, id="603-detected", marks=EXHAUSTIVE),
+])  # fmt: skip
 def test_refusal_is_not_lost_with_its_router(
     plane: Cluster, caller: Agent, callee: Agent, status: int, early_s: float
 ) -> None:

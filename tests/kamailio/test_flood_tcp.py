@@ -116,7 +116,9 @@ def test_flood_of_broken_handshakes(
 
 
 @several
-@pytest.mark.parametrize("method", ["OPTIONS", "INVITE"])
+@pytest.mark.parametrize(
+    "method", [pytest.param("OPTIONS", marks=pytest.mark.exhaustive), "INVITE"]
+)
 def test_flood_over_connections(
     plane: Cluster, hosts: tuple[str, str, str], sources: list[str], method: str
 ) -> None:
