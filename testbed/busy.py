@@ -22,12 +22,13 @@ class _Tasks:
 
     def __init__(self) -> None:
         self._found: list[str] = []
+        self._parents: dict[str, str] = {}
         self._due = 0.0
 
     def waits(self) -> dict[str, int]:
         """Nanoseconds that each has been ready to run and did not, by its file in /proc."""
         if time.monotonic() > self._due:
-            self._found = [file for pid in _family() for file in _threads(pid)]
+            self._found = [file for pid in self.family() for file in _threads(pid)]
             self._due = time.monotonic() + REFRESH_S
         waits = {}
         for file in self._found:
@@ -39,28 +40,29 @@ class _Tasks:
                     os.close(fd)
         return waits
 
+    def family(self) -> list[str]:
+        """Process ids."""
+        parents = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - it is done often
+            with suppress(OSError):
+                parents[pid] = self._parents.get(pid) or _fields(Path(f"/proc/{pid}/stat"))[1]
+        self._parents = parents
+        family = {str(os.getpid())}
+        while more := {pid for pid, parent in parents.items() if parent in family} - family:
+            family |= more
+        return sorted(family)
+
 
 def _fields(stat: Path) -> list[str]:
     """What follows the name of a process, which may hold anything."""
     return stat.read_text(errors="replace").rpartition(")")[2].split()
 
 
-def _family() -> list[str]:
-    """Process ids of this process and its descendants."""
-    parents: dict[str, str] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[stat.parent.name] = (
-                stat.read_text(errors="replace").rpartition(")")[2].split()[1]
-            )
-    family = {str(os.getpid())}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    return sorted(family)
-
-
 def _threads(pid: str) -> list[str]:
     return [str(file) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+
+
+_tasks = _Tasks()
 
 
 def _used_by_all() -> float:
@@ -74,14 +76,11 @@ def _used_by_all() -> float:
 def _used_by_family() -> float:
     """The same of this process and its descendants, those included that have ended."""
     ticks, times = 0, os.times()
-    for pid in _family():
+    for pid in _tasks.family():
         with suppress(OSError):
             fields = _fields(Path(f"/proc/{pid}/stat"))
             ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK") + times.children_user + times.children_system
-
-
-_tasks = _Tasks()
 
 
 class Stopwatch:

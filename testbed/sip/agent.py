@@ -288,7 +288,7 @@ class Call:
                 provisional = [r.status for r in own if r.status < 200]
                 final = next((r for r in own if r.status >= 200), None)
                 if final is None:
-                    self._changed.wait(0.01)
+                    self._changed.wait(0.05)  # a reply ends it
             if final is not None:
                 self._finish(method, final, text, cseq, tag)
                 return Result(

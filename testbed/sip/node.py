@@ -76,6 +76,8 @@ class Node:
         namespace of its own, with which these mounts vanish."""
         root = self.work / "root"
         root.mkdir(exist_ok=True)
+        hosts = self.work / "hosts"  # Kamailio looks for its own name; no resolver answers here
+        hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
         lower = ":".join(map(str, self.layers))
         image = (
             f"mount -t overlay overlay -o lowerdir={lower} {root}"
@@ -87,6 +89,7 @@ class Node:
             {image}
             mount --bind {self.work}/run {root}/run
             mount --bind {self.work}{paths.KAMAILIO_CONFIG} {root}{paths.KAMAILIO_CONFIG}
+            mount --bind {hosts} {root}/etc/hosts
             mount --rbind /dev {root}/dev
             mount -t proc proc {root}/proc
             exec chroot {root} "$@"
@@ -138,7 +141,7 @@ class Node:
                 break
             if ready():
                 return
-            time.sleep(0.05)
+            time.sleep(0.1)
         raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-3000:]}")
 
     def rpc(self, *command: str, check: bool = True) -> str:

@@ -49,11 +49,12 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0, what: str = 
 
     On a busy machine these are as many more as our programs have waited for a processor.
     """
-    watch, start = Stopwatch(), time.monotonic()
+    watch, start, pause_s = Stopwatch(), time.monotonic(), 0.02
     while watch.before(start + seconds):
         if condition():
             return time.monotonic() - start
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(1.2 * pause_s, 0.1)  # most conditions start a program
     raise AssertionError(f"not within {seconds} s: {what or condition}")
 
 
