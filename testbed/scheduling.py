@@ -24,10 +24,11 @@ LOADING = (
     "tests/kamailio/test_memory.py",
     "tests/kamailio/test_overload.py",
 )
-# The end-to-end tests take longest, and begin first. The machines of their deployment keep the
-# processors busy while they boot, so what measures time, the tests of Kamailio, comes after all
-# that does not.
-FIRST = (END_TO_END, "tests/router_confd", "tests/synth")
+# Each of these runs while no other process has anything to do: floods would disturb whatever is
+# beside them, and the limits of the end-to-end tests are those of a machine that does only that.
+ALONE = (END_TO_END, LOAD)
+# What takes longest and does not measure time begins first, then come the tests of Kamailio.
+FIRST = ("tests/router_confd", "tests/synth")
 TIMED = "tests/kamailio"
 
 
@@ -42,19 +43,18 @@ def group(nodeid: str) -> str:
 
 def turn(nodeid: str) -> int:
     """Groups with a lower number begin earlier."""
-    if group(nodeid) == LOAD:
-        return len(FIRST) + 2
+    name = group(nodeid)
+    if name in ALONE:
+        return len(FIRST) + 2 + ALONE.index(name)
     if nodeid.startswith(f"{TIMED}/"):
         return len(FIRST) + 1
-    places = [n for n, place in enumerate(FIRST) if nodeid.startswith(f"{place}/")]
-    return places[0] if places else len(FIRST)
+    return FIRST.index(name) if name in FIRST else len(FIRST)
 
 
 class Scheduling(LoadScopeScheduling):
     """Gives a group to each process, and the next one when it is nearly done.
 
-    The group that loads the machine waits until there is nothing beside it but the end-to-end
-    tests, which mostly wait themselves.
+    A group that runs alone waits until the others have nothing left to do.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -68,14 +68,13 @@ class Scheduling(LoadScopeScheduling):
             self._reschedule(other)
 
     def _reschedule(self, node: WorkerController) -> None:
-        if next(iter(self.workqueue), "") != LOAD or not self._others_work(node):
+        if next(iter(self.workqueue), "") not in ALONE or not self._others_work(node):
             super()._reschedule(node)
 
     def _others_work(self, node: WorkerController) -> bool:
         # A process keeps its last test until it hears what comes next, or that nothing does.
-        return any(self._left(other) > 1 for other in self.nodes if other is not node)
-
-    def _left(self, node: WorkerController) -> int:
-        """Tests that a process still has to run, but for end-to-end tests."""
-        work = self.assigned_work[node]
-        return self._pending_of({name: work[name] for name in work if name != END_TO_END})
+        return any(
+            self._pending_of(self.assigned_work[other]) > 1
+            for other in self.nodes
+            if other is not node
+        )
