@@ -18,7 +18,7 @@ SHIPPED = ROOT / "node_modules/cdktf-cli/bundle/bin/cdktf"
 def command() -> Path:
     """node_modules/.bin/cdktf, installed as the README says."""
     done = subprocess.run(
-        ["scripts/bootstrap", "cdktf"], cwd=ROOT, capture_output=True, text=True, timeout=300
+        ["scripts/bootstrap", "cdktf"], cwd=ROOT, capture_output=True, text=True, timeout=800
     )
     assert done.returncode == 0, done.stderr
     return ROOT / "node_modules/.bin/cdktf"
@@ -31,7 +31,7 @@ def cdktf(
     others = ("NODE_OPTIONS", "TF_CLI_CONFIG_FILE")
     usual = {name: value for name, value in os.environ.items() if name not in others}
     done = subprocess.run(
-        [command, *arguments], cwd=cwd, capture_output=True, text=True, timeout=3000, input=text,
+        [command, *arguments], cwd=cwd, capture_output=True, text=True, timeout=600, input=text,
         env=usual | {"CI": "1", "CHECKPOINT_DISABLE": "1", "C4_DEPLOYMENT": "demo"} | environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

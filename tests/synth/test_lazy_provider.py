@@ -67,7 +67,7 @@ def test_the_command_of_cdktf_json_synthesizes(tmp_path: Path) -> None:
         "C4_VENV": sys.prefix,
         "CDKTF_OUTDIR": str(tmp_path / "cdktf.out"),
     }
-    subprocess.run(command, shell=True, cwd=ROOT, env=environment, check=True, timeout=3000)
+    subprocess.run(command, shell=True, cwd=ROOT, env=environment, check=True, timeout=600)
     manifest = json.loads((tmp_path / "cdktf.out/manifest.json").read_text())
     assert set(manifest["stacks"]) == {"network", "image", "consul", "acme"}
 
