@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,13 +57,16 @@ def _files(path: Path) -> Iterator[Path]:
     yield from [path] if path.is_file() else path.rglob("*.py")
 
 
-def _imported(file: Path) -> Iterator[str]:
+@cache  # several pages show them
+def _imported(file: Path) -> frozenset[str]:
     """Top-level names of what a module imports; relative imports are banned."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            found.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module.partition(".")[0]
+            found.add(node.module.partition(".")[0])
+    return frozenset(found)
 
 
 def against_the_layers(layers: Layers, found: Iterable[Import]) -> list[Import]:

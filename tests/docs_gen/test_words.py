@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -89,6 +90,7 @@ PATTERNS: dict[str, str | Callable[[str], str]] = {
 }
 
 
+@cache
 def rows() -> list[Row]:
     """Every entry of the table."""
     found: list[Row] = yaml.safe_load(RENAMED.read_text(encoding="utf-8"))
