@@ -20,6 +20,7 @@ LOADING = (
     "tests/kamailio/test_admission.py",
     "tests/kamailio/test_flood.py",
     "tests/kamailio/test_flood_tcp.py",
+    "tests/kamailio/test_matrix.py",
     "tests/kamailio/test_media_hangs.py",
     "tests/kamailio/test_memory.py",
     "tests/kamailio/test_overload.py",
