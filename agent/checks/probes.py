@@ -87,18 +87,39 @@ def ng_ping(address: str, port: int, timeout: float = TIMEOUT_S) -> str:
 
 def http_status(address: str, port: int, path: str, timeout: float = TIMEOUT_S) -> str:
     """Request `path` over HTTP; any status but 2xx is a failure."""
+    status, _ = _get(address, port, path, timeout)
+    return f"status {status}"
+
+
+def metric(
+    address: str, port: int, path: str, name: str, timeout: float = TIMEOUT_S
+) -> float | None:
+    """The value of a Prometheus metric without labels; None when the page does not have it."""
+    _, page = _get(address, port, path, timeout)
+    for line in page.decode("utf-8", "replace").splitlines():
+        key, _, value = line.partition(" ")
+        if key == name:
+            try:
+                return float(value)
+            except ValueError:
+                raise ProbeFailed(f"{name} is {value!r}, which is no number") from None
+    return None
+
+
+def _get(address: str, port: int, path: str, timeout: float) -> tuple[int, bytes]:
+    """Status and body of an answer. Raises `ProbeFailed` for any status but 2xx."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
         connection.request("GET", path, headers={"User-Agent": "c4-agent"})
         response = connection.getresponse()
-        response.read()
+        body = response.read()
     except (OSError, http.client.HTTPException) as error:
         raise ProbeFailed(f"no answer: {error}") from None
     finally:
         connection.close()
     if not 200 <= response.status < 300:
         raise ProbeFailed(f"answers with status {response.status}")
-    return f"status {response.status}"
+    return response.status, body
 
 
 def _ask(

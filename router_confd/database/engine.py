@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import NullPool
 
-from router_confd.config import ConfigError, Settings, load_credentials
+from router_confd.config import ConfigError, Credentials, Settings, load_credentials
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -27,7 +27,14 @@ POOL_WAIT = 1.0  # seconds to wait for a free connection
 MIGRATION_TIMEOUT = 900.0  # seconds per statement
 RECYCLE = 600  # seconds after which a connection is replaced, in case of a rotated password
 
+# The schema is missing or older than this program: the database is new, or was restored from a
+# backup. `Sync` migrates it.
+NOT_MIGRATED: tuple[type[BaseException], ...] = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+)
 UNAVAILABLE: tuple[type[BaseException], ...] = (
+    *NOT_MIGRATED,
     OSError,  # includes refused, reset, and TimeoutError
     ConfigError,  # the credentials file is not there yet, or is being replaced
     asyncpg.InterfaceError,
@@ -48,12 +55,29 @@ UNAVAILABLE: tuple[type[BaseException], ...] = (
 
 def is_unavailable(error: BaseException) -> bool:
     """True if the database cannot serve now; False if something is wrong with the statement."""
-    if isinstance(error, UNAVAILABLE):
+    if isinstance(error, UNAVAILABLE) or isinstance(_cause(error), UNAVAILABLE):
         return True
-    if isinstance(error, DBAPIError):
-        cause = error.orig.__cause__ if error.orig is not None else None
-        return error.connection_invalidated or isinstance(cause, UNAVAILABLE)
-    return False
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def reason(error: BaseException) -> str:
+    """Why the database cannot serve, for a log or an answer. It has no text of the error, which
+    may hold data."""
+    cause = _cause(error)
+    if isinstance(cause, NOT_MIGRATED):
+        return "its tables are missing or old, and are being migrated"
+    if isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError):
+        return "it refuses the login, whose password is being read again"
+    if isinstance(cause, asyncpg.InvalidCatalogNameError):
+        return "it does not exist on its server yet"
+    return type(cause).__name__
+
+
+def _cause(error: BaseException) -> BaseException:
+    """asyncpg's own exception, which SQLAlchemy wraps twice."""
+    if isinstance(error, DBAPIError) and error.orig is not None and error.orig.__cause__:
+        return error.orig.__cause__
+    return error
 
 
 class Database:
@@ -62,6 +86,7 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._ssl = _tls(settings)
+        self._refused: Credentials | None = None  # what the last login was refused with
         self.engine = create_async_engine(
             "postgresql+asyncpg://",
             async_creator=self.connect,
@@ -74,22 +99,41 @@ class Database:
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
+    @property
+    def login_refused(self) -> bool:
+        """True while the credentials file holds what the database has refused last.
+
+        The agent asks for it, and reads the secret again.
+        """
+        if self._refused is None:
+            return False
+        try:
+            return load_credentials(self._settings.database_credentials_file) == self._refused
+        except ConfigError:
+            return False  # the file is being replaced
+
     async def connect(self, *, statement_timeout: float | None = None) -> Connection:
         """A new connection. `statement_timeout` is in seconds; by default it is the setting's."""
         settings = self._settings
         credentials = load_credentials(settings.database_credentials_file)
         timeout = settings.database_timeout if statement_timeout is None else statement_timeout
-        return await asyncpg.connect(
-            host=settings.database_host,
-            port=settings.database_port,
-            database=settings.database_name,
-            user=credentials.username,
-            password=credentials.password.get_secret_value(),
-            ssl=self._ssl,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=timeout,
-            server_settings={"application_name": "router-confd", "timezone": "UTC"},
-        )
+        try:
+            connection = await asyncpg.connect(
+                host=settings.database_host,
+                port=settings.database_port,
+                database=settings.database_name,
+                user=credentials.username,
+                password=credentials.password.get_secret_value(),
+                ssl=self._ssl,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=timeout,
+                server_settings={"application_name": "router-confd", "timezone": "UTC"},
+            )
+        except asyncpg.InvalidAuthorizationSpecificationError:
+            self._refused = credentials
+            raise
+        self._refused = None
+        return connection
 
     def migrations(self) -> AsyncEngine:
         """An engine for migrations, whose statements may take long. It keeps no connection."""

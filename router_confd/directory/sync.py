@@ -1,8 +1,8 @@
 """Keeps the directory equal to the database.
 
 One connection listens for notifications of changes and fetches the changed rows. It is probed
-every second. When it is lost, everything is loaded again on a new one. Meanwhile the old copy
-answers, until it is older than `max_staleness`.
+every second. When it is lost, everything is loaded again on a new one, after the database has been
+migrated if it needs it. Meanwhile the old copy answers, until it is older than `max_staleness`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import sys
 import time
 from collections import defaultdict
 
-from router_confd.database.engine import Connection, Database, is_unavailable
+from router_confd.database import migrate
+from router_confd.database.engine import Connection, Database, is_unavailable, reason
 from router_confd.directory.load import load, refresh
 from router_confd.directory.store import Directory
 
@@ -88,12 +89,14 @@ class Sync:
                 if not is_unavailable(error):
                     log.exception("cannot follow the database, loading everything again")
                 else:
-                    log.warning("the database is not available: %s", type(error).__name__)
+                    log.warning("the database is not available: %s", reason(error))
             await asyncio.sleep(random.uniform(*RETRY))
 
     async def _follow(self) -> None:
         connection = await self._database.connect(statement_timeout=LOAD_TIMEOUT)
         try:
+            if await migrate.is_due(connection):
+                await migrate.upgrade_once(self._database)
             await connection.set_type_codec(
                 "uuid", schema="pg_catalog", encoder=str, decoder=sys.intern
             )
@@ -129,7 +132,8 @@ class Sync:
         if changes:
             await self._apply(connection, changes)
         else:
-            await connection.execute("SELECT 1", timeout=2 * HEARTBEAT)
+            # Not only a sign of life: it fails when the tables have been dropped.
+            await connection.execute(migrate.REVISION, timeout=2 * HEARTBEAT)
         self._confirmed = started
 
     def _notified(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from router_confd.cdr.spool import SpoolFull
 from router_confd.cdr.store import Incomplete
-from router_confd.database.engine import UNAVAILABLE, is_unavailable
+from router_confd.database.engine import UNAVAILABLE, is_unavailable, reason
 from router_confd.directory.sync import Stale
 
 MAX_BODY = 64 * 1024  # bytes
@@ -120,7 +120,7 @@ def _stale(_error: Exception) -> Response:
 def _database(error: Exception) -> Response:
     if not is_unavailable(error):
         raise error
-    return JSONResponse({"detail": "database not available"}, 503, RETRY_AFTER)
+    return JSONResponse({"detail": f"database not available: {reason(error)}"}, 503, RETRY_AFTER)
 
 
 _ANSWERS: dict[type, Callable[[Exception], Response]] = {

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import ssl
 import stat
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,13 @@ import pytest
 
 from agent import boot, facts
 from agent.aws import router_confd
-from agent.config import Database, Secrets
+from agent.config import Database, Ports, Secrets
 from agent.consul.credentials import write_all
 from agent.errors import AgentError
+from agent.instance import Instance
+from agent.roles.router_confd import RefusedLogin
 from common import paths
+from common.router_confd import LOGIN_REFUSED
 from common.topology import Role
 from testbed.agent_samples import FACTS, config
 
@@ -221,3 +227,60 @@ def test_a_rotated_password_reaches_router_confd(aws: str, tenant: str) -> None:
     )
     router_confd.write_credentials(chosen)
     assert json.loads(path.read_text())["password"] == "rotated"
+
+
+def test_a_password_that_the_database_refuses_is_read_again(
+    aws: str, tenant: str, metrics_page: MetricsPage
+) -> None:
+    """Not only at the next interval, minutes later: router-confd says that its login is refused."""
+    identifier = f"c4-demo-{tenant}"
+    chosen = config(
+        role=Role.ROUTER_CONFD,
+        database=Database(instance=identifier, name="router_confd"),
+        ports=Ports(**dict.fromkeys(Ports.model_fields, metrics_page.port)),
+    )
+    facts = FACTS.model_copy(update={"private_ip": IPv4Address("127.0.0.1")})
+    _database(aws, identifier)
+    path = paths.SECRETS / router_confd.DATABASE_FILE
+    imds: Any = None  # the task uses neither of them
+    instance = Instance(chosen, facts, imds, consul=imds)
+    refused = RefusedLogin(instance)
+    metrics_page.text = f"# HELP {LOGIN_REFUSED} x\n{LOGIN_REFUSED} 0.0\n"
+    refused.run()
+    assert not path.exists()
+    metrics_page.text = f"{LOGIN_REFUSED} 1.0\n"
+    refused.run()
+    assert json.loads(path.read_text()).keys() == {"username", "password"}
+    metrics_page.close()
+    refused.run()  # a router-confd that does not answer is the health check's business
+
+
+class MetricsPage:
+    """An HTTP server on loopback that answers everything with `text`."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        page = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(page.text.encode())
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def metrics_page() -> Iterator[MetricsPage]:
+    page = MetricsPage()
+    yield page
+    page.close()

@@ -14,7 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
+from agent.checks import probes
 from agent.consul import pki
+from common.router_confd import LOGIN_REFUSED
 from testbed.busy import Stopwatch
 from testbed.router_confd.call_records import record, send, stored
 from testbed.router_confd.instance import Instance, Site, eventually
@@ -330,6 +332,79 @@ def test_killing_one_instance_under_load_loses_no_call(cluster: Cluster, shared:
     assert not lost and answered[0] > 50
 
 
+# --- a new database --------------------------------------------------------------------------
+
+
+def test_a_database_made_anew_is_migrated_by_running_instances(
+    postgres_factory: Callable[[], Postgres], instances: Callable[..., Instance]
+) -> None:
+    """As after a replacement of the RDS instance: the same name, and nothing in it."""
+    server = postgres_factory()
+    server.start()
+    cluster = Cluster(server, instances)
+    for instance in (cluster.one, cluster.two):
+        instance.start()
+    before = Site(cluster.one)
+    eventually(lambda: reaches(cluster.two, before))
+    server.sql(f"DROP DATABASE {cluster.database} WITH (FORCE)")
+    eventually(lambda: not connected(cluster.one))
+    answer = cluster.one.api.get("/1.0/tenants")
+    assert answer.status_code == 503 and "does not exist" in answer.text
+    server.sql(f"CREATE DATABASE {cluster.database}")
+    for instance in (cluster.one, cluster.two):
+        eventually(partial(connected, instance))
+        assert instance.api.get("/1.0/tenants").json()["items"] == []
+    after = Site(cluster.two)
+    eventually(lambda: reaches(cluster.one, after))
+    for instance in (cluster.one, cluster.two):
+        assert "Traceback" not in instance.log.read_text()
+        assert instance.stop() == 0
+    server.remove()
+
+
+def test_tables_that_were_dropped_are_made_again(
+    postgres: Postgres, instances: Callable[..., Instance]
+) -> None:
+    """No connection is lost here; an answer meanwhile is 503, never 500."""
+    name = new_database(postgres)
+    instance = instances(postgres, name).start()
+    Site(instance)
+    postgres.sql(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION {USER}", name)
+    codes = set()
+
+    def works() -> bool:
+        codes.add(instance.api.get("/1.0/tenants").status_code)
+        return codes >= {200}
+
+    eventually(works, 20)
+    assert codes <= {200, 503}
+    assert instance.api.get("/1.0/tenants").json()["items"] == []
+    instance.stop()
+
+
+def test_an_older_schema_is_migrated_and_a_newer_one_is_left_alone(
+    postgres: Postgres, instances: Callable[..., Instance]
+) -> None:
+    """A backup brings back an older one; in a rolling update another instance has a newer one."""
+    name = new_database(postgres)
+    instance = instances(postgres, name).start()
+    postgres.sql("UPDATE alembic_version SET version_num = 'from-the-future'", name)
+    again = instances(postgres, name).start()
+    assert again.api.get("/1.0/tenants").status_code == 200
+    assert "newer than this program" in again.log.read_text()
+    again.stop()
+    backup = (
+        "ALTER TABLE ipbx DROP COLUMN transport; ALTER TABLE carrier_trunks DROP COLUMN transport;"
+        " UPDATE alembic_version SET version_num = '0003';"
+        f" SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        " AND application_name = 'router-confd'"
+    )
+    postgres.sql(backup, name)
+    eventually(lambda: postgres.sql("SELECT version_num FROM alembic_version", name) == "0004")
+    eventually(lambda: instance.api.get("/1.0/ipbxs").status_code == 200)
+    instance.stop()
+
+
 # --- starting, credentials, TLS --------------------------------------------------------------
 
 
@@ -389,6 +464,36 @@ def test_tls_is_verified_and_a_rotated_password_is_picked_up(
     eventually(lambda: connected(instance))
     server.sql(f"ALTER ROLE {USER} PASSWORD '{PASSWORD}'")
     instance.stop()
+
+
+def test_a_refused_login_is_reported_until_the_agent_writes_another(
+    tls_server: tuple[Postgres, Path], instances: Callable[..., Instance]
+) -> None:
+    """The agent reads the secret again when this metric says so (`agent.roles.router_confd`)."""
+    server, ca = tls_server
+    name = new_database(server)
+    instance = instances(
+        server, name, C4_ROUTER_CONFD_DATABASE_HOST="127.0.0.1", C4_ROUTER_CONFD_DATABASE_CA=str(ca)
+    ).start()
+    assert probes.metric("127.0.0.1", instance.internal_port, "/metrics", LOGIN_REFUSED) == 0
+    server.sql(f"ALTER ROLE {USER} PASSWORD 'changed-password'")
+    server.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    try:
+        eventually(lambda: _login_refused(instance))
+        answer = instance.api.get("/1.0/tenants")
+        assert answer.status_code == 503 and "refuses the login" in answer.text
+        assert instance.serving  # routing goes on
+        text = json.dumps({"username": USER, "password": "changed-password"})
+        instance.credentials.write_text(text)
+        assert not _login_refused(instance)
+        eventually(lambda: instance.api.get("/1.0/tenants").status_code == 200, 10)
+    finally:
+        server.sql(f"ALTER ROLE {USER} PASSWORD '{PASSWORD}'")
+        instance.stop()
+
+
+def _login_refused(instance: Instance) -> bool:
+    return bool(probes.metric("127.0.0.1", instance.internal_port, "/metrics", LOGIN_REFUSED))
 
 
 def test_a_server_of_another_authority_is_refused(
