@@ -45,7 +45,10 @@ def up_command(
 ) -> None:
     """Deploy, wait until all checks pass, place calls, and kill a router during a call."""
     chosen = settings.load(deployment)
-    if not up(console, _lab(lab), chosen, deployment_path(deployment).resolve(), calls=calls):
+    handle = _lab(lab)
+    with handle.exclusive():
+        ok = up(console, handle, chosen, deployment_path(deployment).resolve(), calls=calls)
+    if not ok:
         raise typer.Exit(1)
 
 
@@ -76,7 +79,7 @@ def calls_command(
     """Place the demo's calls again."""
     cluster = _running(lab, deployment)
     internet = Internet.of(cluster.lab)
-    with Board(console, log_file(cluster.lab)) as board:
+    with cluster.lab.exclusive(), Board(console, log_file(cluster.lab)) as board:
         reports = [
             call_tenant(board, cluster, tenant, internet, fault=fault)
             for tenant in cluster.deployment.tenants

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 
-TERRAFORM = {"terraform", "tofu"}
+from lab.terraform import runner
+
+STILL_ENDING = b"\nc4: ending already; Terraform is writing down what it has made\n"
+_STDERR = 2
+_begun = False
 
 
 class Interrupted(BaseException):
@@ -16,31 +19,20 @@ class Interrupted(BaseException):
 
 
 def install() -> None:
-    """Turn the signals that end a command into `Interrupted`."""
+    """Turn the first of the signals that end a command into `Interrupted`.
+
+    Those that follow only say that the command is ending: they would break off the cleaning up.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _handle)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    # Ctrl-C in a terminal also reaches Terraform, and a second one would make it abandon its
-    # state. Other signals reach this process only, so they are passed on.
-    if number != signal.SIGINT:
-        for child in _children(os.getpid()):
-            if child.name in TERRAFORM:
-                os.kill(child.pid, signal.SIGINT)
+    global _begun
+    if _begun:
+        with contextlib.suppress(OSError):  # the terminal has been closed
+            os.write(_STDERR, STILL_ENDING)
+        return
+    _begun = True
+    runner.interrupt()
     raise Interrupted
-
-
-class _Child:
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-
-
-def _children(pid: int) -> Iterator[_Child]:
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text(encoding="utf-8").split():
-            try:
-                yield _Child(int(child))
-            except FileNotFoundError:  # the process has just ended
-                continue

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from host.command_error import CommandError
 from host.progress import Board
+from host.run import ends_with_us
 from image import layers
 from lab.api import Lab
 from settings import Deployment
@@ -34,7 +35,7 @@ def synth(deployment_file: Path, outdir: Path) -> None:
         "PYTHONPATH": f"{ROOT}:{ROOT / 'constructs'}",
     }
     done = subprocess.run(
-        [sys.executable, "main.py"],
+        ends_with_us([sys.executable, "main.py"]),
         cwd=ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -62,6 +63,16 @@ class Deploying:
     @property
     def running(self) -> list[str]:
         return [stack for stack, future in self.futures.items() if not future.done()]
+
+
+def settle(board: Board, lab: Lab) -> bool:
+    """Put right what an earlier start has left; True when there is something to go on with."""
+    if not lab.running:
+        return False
+    with board.step("local cloud of the last start") as step:
+        damage = lab.settle(step.say)
+        step.say(f"removed, since {'; '.join(damage)}" if damage else "usable")
+    return not damage and bool(lab.machines())
 
 
 def deploy(

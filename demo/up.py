@@ -12,7 +12,7 @@ from rich.console import Console
 from demo import report
 from demo.calls import Exchange, Round
 from demo.cluster import Health, LocalDeployment
-from demo.deploy import Deploying, deploy, log_file
+from demo.deploy import Deploying, deploy, log_file, settle
 from demo.fault import kill_router
 from demo.internet import Internet
 from demo.router_confd import provision, record_counts
@@ -39,7 +39,7 @@ def up(
     log = log_file(lab)
     reports: list[report.TenantReport] = []
     with Board(console, log) as board, ThreadPoolExecutor(thread_name_prefix="apply") as pool:
-        rolled_out = lab.running and bool(lab.machines())
+        rolled_out = settle(board, lab)
         deploying = deploy(board, pool, lab, deployment, deployment_file)
         try:
             if rolled_out:  # Terraform may be about to replace instances

@@ -15,7 +15,7 @@ from typing import Final
 from host.caches import build_once, digest
 from host.errors import HostError
 from host.paths import cache_dir
-from host.run import run
+from host.run import ends_with_us, run
 
 TOOLS: Final = Path(__file__).parent / "go_modules"
 BUILD_LIMIT: Final = 3600  # seconds
@@ -68,7 +68,9 @@ def tool(name: str, progress: Callable[[str], None]) -> Path:
             "-ldflags=-s -w", "-o", str(part / name), "".join(PACKAGES[name]),
         ]  # fmt: skip
         env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=BUILD_LIMIT)
+        done = subprocess.run(
+            ends_with_us(command), env=env, capture_output=True, text=True, timeout=BUILD_LIMIT
+        )
         if done.returncode != 0:
             raise HostError(
                 f"building {name} failed:\n{done.stderr.strip()[-2000:]}",

@@ -112,7 +112,7 @@ class Board:
             now = time.monotonic()
             if self._live is None and (force or now - step._last_line > LINE_INTERVAL):
                 step._last_line = now
-                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                self.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def __rich__(self) -> Table:
         table = Table.grid(padding=(0, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ PACKAGES = {
     "ip": "iproute2",
     "nft": "nftables",
     "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "systemd-nspawn": "systemd-container",
     "unshare": "util-linux",
 }
@@ -30,6 +32,18 @@ def argv(args: Iterable[Argument]) -> list[str]:
     return [os.fspath(a) for a in args]
 
 
+def ends_with_us(args: Sequence[Argument], number: int = signal.SIGKILL) -> list[str]:
+    """The command line of a program that gets a signal when the calling thread ends, however.
+
+    After a `kill -9` of our process it would go on otherwise.
+    """
+    return [
+        "setpriv",
+        f"--pdeathsig={signal.Signals(number).name.removeprefix('SIG')}",
+        *argv(args),
+    ]
+
+
 def run(
     args: Sequence[Argument],
     *,
@@ -37,13 +51,18 @@ def run(
     check: bool = True,
     timeout: float | None = 60,
     hint: str = "",
+    ends: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end with captured output.
 
     Raises `HostError` when the program is missing, takes longer than `timeout` seconds, or (with
-    `check`) exits with another status than 0.
+    `check`) exits with another status than 0. With `ends`, a kill of this process ends the program.
     """
     command = argv(args)
+    if ends:
+        if shutil.which(command[0]) is None:
+            raise _missing(command[0])
+        command = ends_with_us(command)
     try:
         done = subprocess.run(
             command,
@@ -54,14 +73,18 @@ def run(
             timeout=timeout,
         )
     except FileNotFoundError:
-        package = PACKAGES.get(command[0], command[0])
-        raise HostError(f"program {command[0]!r} not found", f"apt-get install {package}") from None
+        raise _missing(command[0]) from None
     except subprocess.TimeoutExpired:
         raise HostError(f"not finished after {timeout} s: {' '.join(command)}", hint) from None
     if check and done.returncode != 0:
         text = (done.stderr or done.stdout).strip()[-2000:]
         raise HostError(f"exit status {done.returncode}: {' '.join(command)}\n{text}", hint)
     return done
+
+
+def _missing(program: str) -> HostError:
+    package = PACKAGES.get(program, program)
+    return HostError(f"program {program!r} not found", f"apt-get install {package}")
 
 
 def require_host() -> None:

@@ -24,14 +24,16 @@ def root(progress: Callable[[str], None]) -> Path:
 
     def build_root(part: Path) -> None:
         progress(f"debootstrap of Debian {SUITE}")
+        # With mounts of its own: those that it makes below `part` end with it, whatever ends it.
         command = [
+            *("unshare", "--mount", "--propagation", "private"),
             "debootstrap",
             "--variant=minbase",
             f"--include={FIRST_PACKAGES}",
             SUITE,
             str(part),
         ]
-        run([*command, *debian_mirror()], timeout=LIMIT,
+        run([*command, *debian_mirror()], timeout=LIMIT, ends=True,
             hint="a Debian mirror must be reachable; see debootstrap/debootstrap.log in the "
             f"cache {target}.part")  # fmt: skip
 

@@ -126,7 +126,7 @@ def _layer(
                  overlay_option(below), part, dirs["work"], dirs["root"], dirs["shared"],
                  "host" if online else "none",
                  "/run/c4-build/image/provision.sh", stage, *arguments],
-                timeout=STAGE_LIMIT, check=False,
+                timeout=STAGE_LIMIT, check=False, ends=True,
             )  # fmt: skip
             if done.returncode != 0:
                 output = done.stdout + done.stderr

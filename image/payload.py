@@ -77,7 +77,12 @@ def wheels(progress: Callable[[str], None]) -> Path:
             ]
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
             command = [*pip, "--implementation", "cp", *platform_args, *common]
-        run(command, timeout=900, hint="the Python package index must be reachable for this")
+        run(
+            command,
+            timeout=900,
+            hint="the Python package index must be reachable for this",
+            ends=True,
+        )
 
     build_once(target, build)
     return target

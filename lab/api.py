@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from lab.daemon import Config, config_file
 from lab.machines import cgroups, hosts, machine
 from lab.machines.hosts import Host
 from lab.names import Names
-from lab.terraform import runner
+from lab.terraform import leftovers, runner
 
 STOP_LIMIT: Final = 60.0  # seconds
 Progress = Callable[[str], None]
@@ -80,6 +81,42 @@ class Lab:
             except BaseException:  # including Ctrl-C
                 self._end(progress)
                 raise
+
+    def settle(self, progress: Progress = silent) -> list[str]:
+        """Put a running lab right, after a command on it has been killed or interrupted.
+
+        Ends the programs that the command has left. When Terraform's states do not have everything
+        that exists, the lab is removed, since nobody could go on with it; returns why. It does not
+        look for a command that is still at work: hold `exclusive`.
+        """
+        require_host()
+        with self._locked():
+            if not self.running:
+                return []
+            leftovers.end_programs(self.names, progress)
+            if damage := leftovers.damage(self.names.state / "terraform"):
+                progress("removing it, to begin anew")
+                self._end(progress)
+            return damage
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """For a command that uses the lab as a whole. Raises `HostError` when there is another."""
+        self.names.command_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.names.command_file.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                pid = file.read().strip()
+                raise HostError(
+                    f"another command uses the local cloud {self.names.lab!r} (process {pid})",
+                    "wait until it has ended, or end it with Ctrl-C in its terminal",
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
 
     def down(self, progress: Progress = silent) -> None:
         """Remove the lab, running or crashed. Does nothing when there is none."""

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from host import certificates
 from lab.aws import cloud
-from lab.machines import cgroups
 from lab.names import Names
 from lab.network.networks import CloudNetwork
 
@@ -50,7 +49,6 @@ def serve(names: Names) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    (cgroups.create(names.cgroup, "daemon") / "cgroup.procs").write_text(str(os.getpid()))
     config = Config.read(config_file(names))
     cloud.configure_moto(names.state)
 

@@ -54,6 +54,11 @@ class Names:
         return self.state.parent / f"{self.lab}.lock"
 
     @property
+    def command_file(self) -> Path:
+        """Locked by the command that uses the whole lab, whose process id it has."""
+        return self.state.parent / f"{self.lab}.command"
+
+    @property
     def log_dir(self) -> Path:
         return self.state / "log"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from host.errors import HostError
+from lab.machines import cgroups
 from lab.names import Names
 
 START_LIMIT: Final = 120.0  # seconds
@@ -31,10 +32,13 @@ def find(names: Names) -> dict[str, int] | None:
 def start(names: Names) -> None:
     """Start the daemon and wait until it serves. Raises `HostError` with the end of its log."""
     log = names.log_dir / "daemon.log"
+    # In its control group from the first moment, so that a sweep finds it however it began.
+    command = cgroups.command_in(
+        [sys.executable, "-m", "lab.daemon", names.lab], names.cgroup, "daemon"
+    )
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lab.daemon", names.lab],
-            cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
         )  # fmt: skip
     deadline = time.monotonic() + START_LIMIT

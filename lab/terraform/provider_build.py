@@ -17,7 +17,7 @@ from typing import Final
 
 from host.errors import HostError
 from host.golang import find_go
-from host.run import run
+from host.run import ends_with_us, run
 
 SOURCE: Final = Path(__file__).parent / "provider_source"  # go.mod and go.sum that pin it
 MODULE: Final = "github.com/upbound/terraform-provider-aws"  # tag-less mirror of the original
@@ -76,8 +76,9 @@ def build(target: Path, progress: Progress) -> None:
         command = [str(go), "build", "-trimpath", f"-ldflags={flags}", "-o", str(target), "."]
         env = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
         done = subprocess.run(
-            command, cwd=work, env=env, capture_output=True, text=True, timeout=BUILD_LIMIT
-        )
+            ends_with_us(command), cwd=work, env=env, capture_output=True, text=True,
+            timeout=BUILD_LIMIT,
+        )  # fmt: skip
         if done.returncode != 0:
             raise HostError(f"building the AWS provider failed:\n{done.stderr.strip()[-3000:]}")
     finally:

@@ -2,6 +2,11 @@
 
 It runs inside the cloud namespace, where the DNS names of AWS resolve to moto, and trusts the
 lab's CA. So the stacks need no endpoint settings.
+
+Terraform stops cleanly after one SIGINT, and abandons its state after a second one. It has a
+session of its own, so that the terminal's signals do not reach it, and gets exactly one: from
+`interrupt`, or from the kernel when our process is killed. It writes to a file, since a broken pipe
+would end it at once.
 """
 
 from __future__ import annotations
@@ -10,19 +15,86 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from host import certificates
 from host.errors import HostError
+from host.run import ends_with_us
 from lab.machines import cgroups
 from lab.names import Names
+from lab.terraform import leftovers
 from lab.terraform.provider import Toolchain, toolchain
 
 Progress = Callable[[str], None]
 APPLY_LIMIT: Final = 1800  # seconds
+POLL: Final = 0.1  # seconds
 STACK_FILE: Final = "cdk.tf.json"
+# Types that exist after one request, and for which Terraform then waits a long time. Whoever
+# interrupts the wait finds them usable, so they are kept instead of being created again.
+ADOPTED: Final = frozenset({"aws_db_instance"})
+
+_running: set[Program] = set()
+_interrupted = False
+
+
+def interrupt() -> None:
+    """Ask every Terraform of this process to stop, and start none any more.
+
+    A signal handler may call it: it takes no lock.
+    """
+    global _interrupted
+    _interrupted = True
+    for program in list(_running):
+        program.stop()
+
+
+class Program:
+    """A running Terraform, which ends with this process, and is asked to stop only once."""
+
+    def __init__(
+        self, command: Sequence[str], directory: Path, env: Mapping[str, str], log: Path
+    ) -> None:
+        self._asked = False
+        self._log = log
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                ends_with_us(command, signal.SIGINT), cwd=directory, env=env,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
+        _running.add(self)
+        if _interrupted:  # before it was in the set
+            self.stop()
+
+    def stop(self) -> None:
+        """Ask it to stop, which takes some seconds: it writes down what it has made."""
+        if not self._asked and self._process.poll() is None:
+            self._asked = True
+            self._process.send_signal(signal.SIGINT)
+
+    def lines(self) -> Iterator[str]:
+        """What it says, line by line, until it ends."""
+        with self._log.open(errors="replace") as said:
+            line = ""
+            while True:
+                ended = self._process.poll() is not None
+                while part := said.readline():
+                    line += part
+                    if line.endswith("\n"):
+                        yield line
+                        line = ""
+                if ended:
+                    return
+                time.sleep(POLL)
+
+    def wait(self) -> int:
+        """Its exit status."""
+        try:
+            return self._process.wait()
+        finally:
+            _running.discard(self)
 
 
 class Runner:
@@ -35,15 +107,27 @@ class Runner:
     def apply(self, stack: str, synth_dir: Path, progress: Progress) -> None:
         """Apply a stack. Raises `HostError` with Terraform's own messages."""
         directory, tools = self._prepare(stack, synth_dir, progress)
+        self._adopt(tools, directory, progress)
         self._terraform(
             tools, directory, ["apply", "-auto-approve", "-input=false", "-json"], progress
         )
 
     def destroy(self, stack: str, synth_dir: Path, progress: Progress) -> None:
         directory, tools = self._prepare(stack, synth_dir, progress)
+        leftovers.apply_log(self._work_dir, stack).unlink(missing_ok=True)
         self._terraform(
             tools, directory, ["destroy", "-auto-approve", "-input=false", "-json"], progress
         )
+
+    def _adopt(self, tools: Toolchain, directory: Path, progress: Progress) -> None:
+        """Keep what was interrupted while Terraform only waited for it."""
+        document = json.loads((directory / STACK_FILE).read_text())
+        state = Path(document["terraform"]["backend"]["local"]["path"])
+        for address in leftovers.tainted(state, ADOPTED):
+            progress(f"{directory.name}: {address} exists already")
+            self._terraform(
+                tools, directory, ["untaint", "-no-color", address], progress, inside=False
+            )
 
     def _prepare(self, stack: str, synth_dir: Path, progress: Progress) -> tuple[Path, Toolchain]:
         source = synth_dir / "stacks" / stack / STACK_FILE
@@ -74,22 +158,21 @@ class Runner:
         command = [str(tools.program), *arguments]
         if inside:
             command = ["ip", "netns", "exec", self._names.cloud_ns, *command]
-            command = cgroups.command_in(command, *self._names.guests)
+        command = cgroups.command_in(command, *self._names.guests)
+        if _interrupted:
+            raise HostError(f"terraform {arguments[0]} of stack {directory.name}: interrupted")
         log_file = self._work_dir / f"{directory.name}-{arguments[0]}.log"
         errors: list[str] = []
-        with log_file.open("w") as log, subprocess.Popen(
-            command, cwd=directory, env=self._environment(tools, inside), text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        ) as process:  # fmt: skip
-            assert process.stdout is not None
-            try:
-                for line in process.stdout:
-                    log.write(line)
-                    _report(line, directory.name, progress, errors)
-            except BaseException:  # Terraform also ends after Ctrl-C, or an error of `progress`
-                process.send_signal(signal.SIGINT)
-                raise
-        if process.returncode != 0:
+        program = Program(command, directory, self._environment(tools, inside), log_file)
+        try:
+            for line in program.lines():
+                _report(line, directory.name, progress, errors)
+        except BaseException:  # Ctrl-C, or an error of `progress`
+            program.stop()
+            raise
+        finally:
+            status = program.wait()
+        if status != 0:
             text = "\n".join(errors) or log_file.read_text()[-3000:]
             raise HostError(f"terraform {arguments[0]} of stack {directory.name} failed:\n{text}",
                            f"the whole output is in {log_file}")  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,31 +93,64 @@ def test_unknown_deployment_is_bad_input(c4: Run, monkeypatch: pytest.MonkeyPatc
     assert "deployments/nowhere.yaml" in done.stderr
 
 
-def test_kill_reaches_terraform_too(tmp_path: Path) -> None:
-    """A program called terraform, started by the command, is asked to stop."""
-    program = tmp_path / "terraform"
-    program.symlink_to("/bin/sleep")
+def test_a_signal_ends_terraform_once_and_the_next_ones_wait_for_it(tmp_path: Path) -> None:
+    """As when somebody presses Ctrl-C again: a second SIGINT would make Terraform give up."""
+    log = tmp_path / "log"
+    terraform = "trap 'echo stopping; n=$((n+1))' INT; n=0; echo ready; "
+    terraform += "while [ $n = 0 ]; do sleep 0.1; done; sleep 1; echo $n signals"
     script = (
-        "import subprocess, sys, time\n"
+        "import sys\n"
         "from pathlib import Path\n"
         "from cli import interrupt\n"
+        "from lab.terraform.runner import Program\n"
         "interrupt.install()\n"
-        f"child = subprocess.Popen([{str(program)!r}, '600'])\n"
-        "name = Path(f'/proc/{child.pid}/comm')\n"
-        "while name.read_text() != 'terraform\\n':\n"  # the kernel names it late
-        "    time.sleep(0.01)\n"
+        f"program = Program(['sh', '-c', {terraform!r}], Path('/'), {{}}, Path({str(log)!r}))\n"
         "try:\n"
-        "    print('ready', flush=True)\n"
-        "    child.wait()\n"
+        "    for line in program.lines():\n"
+        "        print(line, end='', flush=True)\n"
         "except interrupt.Interrupted:\n"
-        "    sys.exit(-child.wait())\n"
+        "    print('interrupted', flush=True)\n"
+        "    program.wait()\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
 
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stdout.readline() == "interrupted\n"
+    os.killpg(process.pid, signal.SIGINT)
+    process.send_signal(signal.SIGHUP)
 
-    assert process.wait(100) == signal.SIGINT
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert "ending already" in errors
+    assert log.read_text() == "ready\nstopping\n1 signals\n"
+
+
+def test_terraform_ends_with_a_command_that_is_killed(tmp_path: Path) -> None:
+    """It is asked to stop, as by Ctrl-C, so that it writes its state."""
+    log = tmp_path / "log"
+    terraform = "trap 'echo stopped; exit' INT; echo ready; while :; do sleep 0.1; done"
+    script = (
+        "from pathlib import Path\n"
+        "from lab.terraform.runner import Program\n"
+        f"program = Program(['sh', '-c', {terraform!r}], Path('/'), {{}}, Path({str(log)!r}))\n"
+        "program.wait()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    _until(lambda: log.exists() and log.read_text() == "ready\n")
+
+    process.kill()
+
+    process.wait()
+    _until(lambda: log.read_text() == "ready\nstopped\n")
+
+
+def _until(check: Callable[[], bool]) -> None:
+    end = time.monotonic() + 100
+    while not check():
+        assert time.monotonic() < end
+        time.sleep(0.05)
