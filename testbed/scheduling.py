@@ -17,6 +17,7 @@ TOGETHER = (END_TO_END, "tests/router_confd", "tests/synth")
 # These keep the processors busy, or measure what a busy machine would spoil.
 LOAD = "load"
 LOADING = (
+    "tests/demo/test_interrupted.py",
     "tests/kamailio/test_admission.py",
     "tests/kamailio/test_flood.py",
     "tests/kamailio/test_flood_tcp.py",
