@@ -41,7 +41,7 @@ class ImageStack(DeploymentStack):
             self, "firewall", name=name, purpose="Build of the machine image", vpc_id=ids.vpc_id
         )
         firewall.allow_to(ANYWHERE, ports.HTTPS, "APIs of AWS")
-        firewall.allow_to(ANYWHERE, ports.HTTP, "Debian's mirrors; packages are signed")
+        firewall.allow_to(ANYWHERE, ports.HTTP, "Mirrors of Debian; packages are signed")
         builder = Builder(
             self,
             "builder",

@@ -87,6 +87,7 @@ class NetworkStack(DeploymentStack):
             name=name,
             subnet_ids={zone: edge.subnet_id(zone) for zone in served},
             zones=zones,
+            internet=self.vpc.internet_gateway,
         )
         for segment, subnets in self.segments.items():
             if segment.is_public:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 Value = dict[str, Any]
 USER = "consul"
 GOSSIP_KEY_BYTES = 32
+# Each attempt to join asks EC2 for the servers, and EC2 limits the calls of a whole account. So
+# the instances of a deployment without servers ask seldom, and not in step.
+JOIN_INTERVAL_MS = (4000, 8000)
 
 
 def new_server_secret(deployment: str) -> dict[str, Any]:
@@ -61,7 +65,8 @@ def write_all(config: Config, facts: InstanceFacts) -> None:
             value, more = _of_server(client, config, facts)
         else:
             value, more = _of_tenant(client, config)
-        text = json.dumps({"encrypt": value["gossip_key"]} | more)
+        join = {"retry_interval": f"{random.randint(*JOIN_INTERVAL_MS)}ms"}
+        text = json.dumps({"encrypt": value["gossip_key"]} | join | more)
         write(paths.CONSUL_TLS / "ca.pem", value["ca_certificate"], mode=0o400, owner=USER)
         write(paths.CONSUL / "secrets.json", text, mode=0o400, owner=USER)
     except KeyError as error:

@@ -151,9 +151,28 @@ def test_servers_and_instances_get_what_they_need_and_no_more(
     assert of_instance["encrypt"] == of_server["encrypt"]
     assert of_instance["acl"]["tokens"] == {"agent": "tier-token", "default": "tier-token"}
     assert [path.name for path in paths.CONSUL_TLS.iterdir()] == ["ca.pem"]
+    for value in (of_server, of_instance):
+        # Sixty instances that look for servers ask EC2 15 times a second at most.
+        assert 4000 <= int(value["retry_interval"].removesuffix("ms")) <= 8000
     management = of_server["acl"]["tokens"]["initial_management"]
     for path in folders.rglob("*"):
         assert path.is_dir() or management not in path.read_text(), path
+
+
+def test_instances_without_servers_do_not_ask_ec2_in_step(
+    secretsmanager: Any, tenant: str, folders: Path
+) -> None:
+    names = {"consul_agent": f"c4/{tenant}/agent", "consul_tier": f"c4/{tenant}/router"}
+    value = {"gossip_key": "key", "ca_certificate": "pem", "token": "token"}
+    for name in names.values():
+        secretsmanager.create_secret(Name=name, SecretString=json.dumps(value))
+    intervals = set()
+    for _ in range(5):
+        write_all(config(secrets=Secrets(**names)), FACTS)
+        intervals.add(json.loads((paths.CONSUL / "secrets.json").read_text())["retry_interval"])
+        for path in [*paths.CONSUL.glob("*.json"), *paths.CONSUL_TLS.iterdir()]:
+            path.unlink()
+    assert len(intervals) > 1
 
 
 def test_router_confd_gets_its_keys_and_a_certificate_but_not_the_authority(

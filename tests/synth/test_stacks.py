@@ -233,3 +233,28 @@ def test_alarms_cover_every_group_and_database(demo: Synthesized, production: Sy
         for alarm in alarms:
             assert alarm["alarm_actions"] == alarm["ok_actions"] != []
     assert "aws_cloudwatch_metric_alarm" not in demo.text("acme")  # no topic, no alarms
+
+
+def test_addresses_and_nat_wait_for_the_internet_gateway(synthesized: Synthesized) -> None:
+    """EC2 refuses a NAT gateway in a VPC without one, and cannot detach one under an address."""
+    resources = synthesized.stack("network")["resource"]
+    (gateway,) = resources["aws_internet_gateway"]
+    for kind in ("aws_eip", "aws_nat_gateway"):
+        for name, body in resources[kind].items():
+            assert body["depends_on"] == [f"aws_internet_gateway.{gateway}"], name
+
+
+def test_an_image_is_started_and_tested_before_it_is_offered(synthesized: Synthesized) -> None:
+    ((_, pipeline),) = synthesized.resources("aws_imagebuilder_image_pipeline")
+    assert pipeline["image_tests_configuration"] == {"image_tests_enabled": True}
+    assert pipeline["enhanced_image_metadata_enabled"] is False
+    ((_, component),) = synthesized.resources("aws_imagebuilder_component")
+    phases = [phase["name"] for phase in yaml.safe_load(component["data"])["phases"]]
+    assert phases == ["build", "validate", "test"]
+
+
+def test_the_build_instance_may_list_what_it_downloads(synthesized: Synthesized) -> None:
+    statements = {s["sid"]: s for where, s in synthesized.statements() if where.startswith("image")}
+    (bucket,) = statements["ListAssets"]["resources"]
+    assert statements["ListAssets"]["actions"] == ["s3:ListBucket"]
+    assert statements["ReadAssets"]["resources"] == [f"{bucket}/payload.tar.gz"]

@@ -85,6 +85,8 @@ def _permissions(account: Account, assets: Assets, key: str) -> list[Statement]:
         Statement(
             sid="ReadAssets", actions=["s3:GetObject"], resources=[f"{assets.arn}/{PAYLOAD}"]
         ),
+        # `S3Download` lists what matches before it reads.
+        Statement(sid="ListAssets", actions=["s3:ListBucket"], resources=[assets.arn]),
         Statement(sid="WriteLogs", actions=["s3:PutObject"], resources=[f"{assets.arn}/{LOGS}/*"]),
         Statement(
             sid="UseKeyOfAssets",

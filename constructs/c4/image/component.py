@@ -33,6 +33,14 @@ VALIDATE = (
     f"test -s {paths.RDS_CA}",
     "if systemctl is-enabled kamailio.service; then exit 1; fi",
 )
+# On an instance of the new image, which nothing has configured yet.
+TEST = (
+    "set -eu",
+    "cloud-init status --wait || test $? = 2",  # 2: done, with a recoverable error
+    'failed=$(systemctl list-units --state=failed --plain --no-legend); echo "$failed"',
+    'test -z "$failed"',
+    *VALIDATE[1:],
+)
 
 
 class ProvisioningComponent(Construct):
@@ -87,6 +95,7 @@ def _document(name: str) -> dict[str, object]:
                 ],
             },
             {"name": "validate", "steps": [_bash("Programs", VALIDATE)]},
+            {"name": "test", "steps": [_bash("Boot", TEST)]},
         ],
     }
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import base64
+import json
+import zlib
+from collections.abc import Sequence
 
-from cdktf import Fn, TerraformResourceLifecycle, Token
+from cdktf import (
+    DefaultTokenResolver,
+    Fn,
+    StringConcat,
+    TerraformResourceLifecycle,
+    Token,
+    Tokenization,
+)
 from cdktf_cdktf_provider_aws.data_aws_ami import DataAwsAmi, DataAwsAmiFilter
 from cdktf_cdktf_provider_aws.imagebuilder_distribution_configuration import (
     ImagebuilderDistributionConfiguration,
     ImagebuilderDistributionConfigurationDistribution,
     ImagebuilderDistributionConfigurationDistributionAmiDistributionConfiguration,
 )
-from cdktf_cdktf_provider_aws.imagebuilder_image_pipeline import ImagebuilderImagePipeline
+from cdktf_cdktf_provider_aws.imagebuilder_image_pipeline import (
+    ImagebuilderImagePipeline,
+    ImagebuilderImagePipelineImageTestsConfiguration,
+)
 from cdktf_cdktf_provider_aws.imagebuilder_image_recipe import (
     ImagebuilderImageRecipe,
     ImagebuilderImageRecipeBlockDeviceMapping,
@@ -27,6 +40,8 @@ from c4.instances.launch_template import ROOT_DEVICE
 
 DEBIAN = "136693071363"  # AWS account of the Debian project
 PARENT = "debian-13-amd64-*"  # ... -<date>-<time>
+UNVERSIONED = "1.0.0"  # until the version is computed from everything else
+DIGEST_DIGITS = 7  # hexadecimal; a part of a version must be less than 2**30
 BUILD_DATE = "{{ imagebuilder:buildDate }}"
 # Image Builder talks to its instances through this agent, and Debian has none.
 INSTALL_AGENT = """\
@@ -83,6 +98,12 @@ class Pipeline(Construct):
             image_recipe_arn=recipe.arn,
             infrastructure_configuration_arn=infrastructure_arn,
             distribution_configuration_arn=distribution.arn,
+            # The phase `test` of the component runs on an instance of the new image.
+            image_tests_configuration=ImagebuilderImagePipelineImageTestsConfiguration(
+                image_tests_enabled=True
+            ),
+            # It would need Systems Manager's inventory, which does not know Debian 13.
+            enhanced_image_metadata_enabled=False,
         )
 
     def _recipe(
@@ -96,11 +117,11 @@ class Pipeline(Construct):
             filter=[DataAwsAmiFilter(name="name", values=[PARENT])],
         )
         user_data = INSTALL_AGENT.format(region=region)
-        return ImagebuilderImageRecipe(
+        recipe = ImagebuilderImageRecipe(
             self,
             "recipe",
             name=name,
-            version=_version(parent),
+            version=UNVERSIONED,
             parent_image=parent.id,
             component=[component],
             block_device_mapping=[
@@ -121,6 +142,8 @@ class Pipeline(Construct):
             # Recipes are immutable and in use by the pipeline until it has the next one.
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
+        recipe.version = _version(recipe, parent, [component.component_arn])
+        return recipe
 
     @property
     def arn(self) -> str:
@@ -132,11 +155,27 @@ def _component(arn: str, payload_uri: str) -> ImagebuilderImageRecipeComponent:
     return ImagebuilderImageRecipeComponent(component_arn=arn, parameter=[payload])
 
 
-def _version(parent: DataAwsAmi) -> str:
-    """`1.<date>.<time>` of the parent image, so that a newer Debian is a newer recipe."""
-    words = Fn.split("-", parent.name)
-    date, time = (
-        Token.as_string(Fn.parseint(Token.as_string(Fn.element(words, index)), 10))
-        for index in (3, 4)
+def _version(recipe: ImagebuilderImageRecipe, parent: DataAwsAmi, later: Sequence[str]) -> str:
+    """`1.<date of the parent image>.<digest>`: other content of the recipe is another version.
+
+    Image Builder refuses a second recipe with the same name and version. The digest covers the
+    arguments of the recipe as synthesized, and what Terraform learns `later`, such as ARNs.
+    """
+    held = Tokenization.resolve(
+        recipe.to_terraform(),
+        preparing=False,
+        resolver=DefaultTokenResolver(StringConcat()),
+        scope=recipe,
     )
-    return f"1.{date}.{time}"
+    text = json.dumps(_without_notes(held), sort_keys=True)
+    facts = [str(zlib.crc32(text.encode())), parent.id, parent.name, *later]
+    digest = Fn.substr(Fn.sha256(Fn.join("|", facts)), 0, DIGEST_DIGITS)
+    date = Fn.parseint(Token.as_string(Fn.element(Fn.split("-", parent.name), 3)), 10)
+    return f"1.{Token.as_string(date)}.{Token.as_string(Fn.parseint(digest, 16))}"
+
+
+def _without_notes(value: object) -> object:
+    """Terraform's JSON without CDKTF's own notes, which are no part of the recipe."""
+    if isinstance(value, dict):
+        return {key: _without_notes(item) for key, item in value.items() if key != "//"}
+    return [_without_notes(item) for item in value] if isinstance(value, list) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from cdktf import ITerraformDependable
 from cdktf_cdktf_provider_aws.default_security_group import DefaultSecurityGroup
 from cdktf_cdktf_provider_aws.internet_gateway import InternetGateway
 from cdktf_cdktf_provider_aws.vpc import Vpc as AwsVpc
@@ -35,3 +36,8 @@ class Vpc(Construct):
     @property
     def internet_gateway_id(self) -> str:
         return self._gateway.id
+
+    @property
+    def internet_gateway(self) -> ITerraformDependable:
+        """What addresses and NAT gateways depend on: EC2 refuses them without it."""
+        return self._gateway

@@ -7,8 +7,8 @@ client_addr          = "127.0.0.1"
 log_level            = "warn"
 disable_update_check = true
 
-retry_join     = ["provider=aws region=eu-central-1 tag_key=c4:consul tag_value=demo"]
-retry_interval = "1s"
+# c4-boot adds an interval of its own for each instance.
+retry_join = ["provider=aws region=eu-central-1 tag_key=c4:consul tag_value=demo"]
 
 # An instance that stops leaves; gossip finds one that dies.
 leave_on_terminate = true
