@@ -11,9 +11,10 @@ from rich.console import Console
 import settings
 from cli import interrupt
 from cli.demo import app as demo_app
+from cli.image import app as image_app
 from cli.version import project_version
 from host.command_error import BAD_INPUT, FAILED, INTERRUPTED, CommandError
-from host.errors import HostError
+from host.errors import HostError, InputError
 from host.progress import wide_console
 
 console = wide_console()
@@ -28,6 +29,7 @@ app = typer.Typer(
 settings_app = typer.Typer(help="The settings of a deployment.", no_args_is_help=True)
 app.add_typer(settings_app, name="settings")
 app.add_typer(demo_app, name="demo")
+app.add_typer(image_app, name="image")
 
 
 def _show_version(wanted: bool) -> None:
@@ -45,7 +47,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Wazo Platform C4 on AWS: the local demo, checks of settings, generated documentation."""
+    """Wazo Platform C4 on AWS: local demo, machine image, settings, generated documentation."""
 
 
 @settings_app.command("check")
@@ -89,6 +91,8 @@ def main() -> NoReturn:
         _fail(str(error), "", BAD_INPUT)
     except CommandError as error:
         _fail(error.message, error.hint, error.status)
+    except InputError as error:
+        _fail(str(error), "", BAD_INPUT)
     except HostError as error:
         _fail(str(error), "", FAILED)
     except interrupt.Interrupted:

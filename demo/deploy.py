@@ -13,6 +13,7 @@ from host.command_error import CommandError
 from host.progress import Board
 from host.run import ends_with_us
 from image import layers
+from image.consul import Release
 from lab.api import Lab
 from settings import Deployment
 from settings.load import ENVIRONMENT_VARIABLE, ROOT
@@ -46,6 +47,12 @@ def synth(deployment_file: Path, outdir: Path) -> None:
     if done.returncode != 0:
         text = (done.stderr or done.stdout).strip()
         raise CommandError(f"synth failed:\n{text[-3000:]}", "", done.returncode)
+
+
+def consul_release(deployment: Deployment) -> Release | None:
+    """The Consul that a deployment's image installs, as the image module takes it."""
+    named = deployment.image.consul.release
+    return None if named is None else Release(named.url, named.sha256)
 
 
 @dataclass
@@ -86,10 +93,11 @@ def deploy(
 
     Terraform waits for things that calls do not need to wait for (a minute for the database).
     """
+    release = consul_release(deployment)
     with board.step("machine image") as step:
-        layers.build(step.say)
+        layers.build(step.say, release)
     with board.step("local cloud") as step:
-        lab.up(step.say)
+        lab.up(step.say, release=release)
     outdir = lab.names.state / "cdktf.out"
     with board.step("Terraform's JSON (synth)") as step:
         synth(deployment_file, outdir)

@@ -9,3 +9,7 @@ class HostError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(f"{message}\n  hint: {hint}" if hint else message)
         self.hint = hint
+
+
+class InputError(HostError):
+    """What was asked for cannot be done as it was given: a setting or an argument must change."""

@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from host import certificates, golang
+from host import certificates
 from host.caches import build_once, digest, prune
 from host.errors import HostError
 from host.paths import cache_dir, labs_dir
 from host.run import argv, run
-from image import debian, payload
+from image import consul, debian, payload
 
 HERE: Final = Path(__file__).parent
 STAGE_LIMIT: Final = 1800  # seconds
@@ -46,8 +46,11 @@ class Image:
     database: tuple[Path, ...]
 
 
-def build(progress: Progress) -> Image:
-    """The complete layers; those that the cache lacks are made. Raises `HostError`."""
+def build(progress: Progress, release: consul.Release | None = None) -> Image:
+    """The complete layers; those that the cache lacks are made. Raises `HostError`.
+
+    Consul is that of `release`, or built from Go modules.
+    """
     ca = certificates.authority().certificate_file
     root = debian.root(progress)
     os_layer = _layer("os", [root], progress, "installing Debian packages", online=True)
@@ -57,20 +60,19 @@ def build(progress: Progress) -> Image:
         prepare=lambda shared: shutil.copy(ca, shared / "ca.pem"),
     )  # fmt: skip
     system = [lab_layer, os_layer, root]
-    tools = _tools(system, ca, progress)
+    tools = _tools(system, ca, release, progress)
     app = _app([tools, *system], progress)
     database = _layer("rds", system, progress, "installing PostgreSQL", online=True)
     return Image(instance=(app, tools, *system), database=(database, *system))
 
 
-def _tools(system: Sequence[Path], ca: Path, progress: Progress) -> Path:
-    content = [
-        digest([payload.REQUIREMENTS]),
-        *(digest([golang.TOOLS / n]) for n in payload.PROGRAMS),
-    ]
+def _tools(
+    system: Sequence[Path], ca: Path, release: consul.Release | None, progress: Progress
+) -> Path:
+    content = payload.tools_identity(release)
 
     def share(shared: Path) -> None:
-        payload.write_tools(shared / "payload", ca, progress)
+        payload.write_tools(shared / "payload", ca, progress, release)
         (shared / "payload/site-packages").unlink()
         shutil.copytree(
             payload.wheels(progress), shared / "payload/site-packages", copy_function=os.link

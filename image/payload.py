@@ -15,12 +15,12 @@ from host.caches import build_once, digest
 from host.errors import HostError
 from host.paths import cache_dir
 from host.run import argv, run
+from image import consul
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent
 REQUIREMENTS: Final = ROOT / "requirements/instance.lock"
 PYTHON: Final = "3.13"  # Debian 13's
-PROGRAMS: Final = ("consul", "consul-template")
 # Our own packages that run on an instance.
 CODE: Final = ("common", "agent", "router_confd")
 # The stages of `provision.sh`, with the files of this directory that each reads beside its script.
@@ -100,22 +100,48 @@ def code_digest() -> str:
     return digest(ROOT / package for package in CODE)
 
 
-def write_tools(target: Path, rds_ca: Path, progress: Callable[[str], None]) -> None:
-    """Fill `target` with the input of the stage `tools`, as hard links where possible."""
+def tools_identity(release: consul.Release | None) -> list[str]:
+    """What the input of the stage `tools` is made of, as parts of a hash."""
+    template = digest([golang.TOOLS / "consul-template"])
+    return [digest([REQUIREMENTS]), consul.identity(release), template]
+
+
+def write_tools(
+    target: Path,
+    rds_ca: Path,
+    progress: Callable[[str], None],
+    release: consul.Release | None = None,
+) -> None:
+    """Fill `target` with the input of the stage `tools`, as hard links where possible.
+
+    Consul is that of `release`, or built from Go modules. Raises `HostError`.
+    """
     (target / "bin").mkdir(parents=True)
-    for name in PROGRAMS:
-        _link(golang.tool(name, progress), target / "bin" / name)
+    program = consul.program(release, progress)
+    origin = "built from Go modules" if release is None else f"the release at {release.url}"
+    progress(f"Consul {program.version}, {origin}")
+    _link(program.path, target / "bin" / consul.NAME)
+    _link(golang.tool("consul-template", progress), target / "bin" / "consul-template")
     shutil.copy(rds_ca, target / "rds-ca.pem")
     (target / "site-packages").symlink_to(wheels(progress))
 
 
-def write_archive(archive: Path, rds_ca: Path, progress: Callable[[str], None]) -> None:
-    """Write the payload of an AMI, with provision.sh beside it, as a gzip'd tar file."""
+def write_archive(
+    archive: Path,
+    rds_ca: Path,
+    progress: Callable[[str], None],
+    release: consul.Release | None = None,
+) -> None:
+    """Write the payload of an AMI, with provision.sh beside it, as a gzip'd tar file.
+
+    Consul is that of `release`, or built from Go modules. Raises `HostError`, and then `archive`
+    is as it was.
+    """
     work = archive.with_name(archive.name + ".part.d")
     shutil.rmtree(work, ignore_errors=True)
     try:
         payload = work / "payload"
-        write_tools(payload, rds_ca, progress)
+        write_tools(payload, rds_ca, progress, release)
         copy_code(payload / "app")
         copy_stages(work, *AMI_STAGES)
         progress(f"writing {archive}")

@@ -15,6 +15,7 @@ from common import names
 from host.errors import HostError
 from host.run import Argument, argv, raise_limits, require_host
 from image import layers
+from image.consul import Release
 from lab import process, sweep
 from lab.aws import cloud
 from lab.daemon import Config, config_file
@@ -61,10 +62,13 @@ class Lab:
         """The daemon's log, the console log of each machine, and journals of removed machines."""
         return self.names.log_dir
 
-    def up(self, progress: Progress = silent, boot: bool = True) -> None:
+    def up(
+        self, progress: Progress = silent, boot: bool = True, release: Release | None = None
+    ) -> None:
         """Start the lab, after building missing parts of the image. Does nothing if it runs.
 
         Without `boot` only the AWS API runs: Terraform can create everything, but no machine boots.
+        `release` is the Consul of the image, as for `image.layers.build`.
         """
         require_host()
         with self._locked():
@@ -72,7 +76,7 @@ class Lab:
                 return
             sweep.sweep(self.names, progress)
             raise_limits(progress)
-            image = layers.build(progress) if boot else layers.Image((), ())
+            image = layers.build(progress, release) if boot else layers.Image((), ())
             self.names.log_dir.mkdir(parents=True, exist_ok=True)
             Config(image.instance, image.database, boot).write(config_file(self.names))
             try:

@@ -7,6 +7,28 @@ from pydantic import Field
 from settings.base import Model
 
 
+class ConsulRelease(Model):
+    """An official release of Consul, instead of the one that is built from Go modules."""
+
+    url: str = Field(
+        pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])\S+$",
+        description="zip file of Consul for Linux as HashiCorp publishes it; https, or http from "
+        "the machine that builds the image",
+    )
+    sha256: str = Field(
+        pattern=r"^[0-9a-fA-F]{64}$",
+        description="SHA-256 of the zip file, from the list of hashes that HashiCorp signs",
+    )
+
+
+class ImageConsul(Model):
+    """The Consul that the image installs."""
+
+    release: ConsulRelease | None = Field(
+        default=None, description="an official release; default: built from Go modules"
+    )
+
+
 class Image(Model):
     """The machine image that all instances boot."""
 
@@ -24,3 +46,4 @@ class Image(Model):
         default="c6i.large", description="EC2 instance type that the image is built on"
     )
     disk_gb: int = Field(default=8, ge=8, le=1024, description="root volume of the image, GiB")
+    consul: ImageConsul = Field(default=ImageConsul(), description="Consul in the image")

@@ -1,6 +1,6 @@
 """EC2 Image Builder: builds the machine image with the same scripts as the local cloud's.
 
-    python -m image payload payload.tar.gz --rds-ca global-bundle.pem
+    ./c4 image payload payload.tar.gz --rds-ca global-bundle.pem
     aws s3 cp payload.tar.gz s3://<output bucket>/
     aws imagebuilder start-image-pipeline-execution --image-pipeline-arn <output pipeline_arn>
 

@@ -41,6 +41,10 @@ def with_network(fields: str) -> str:
     return f"{GOOD}network: {fields}\n"
 
 
+def with_release(fields: str) -> str:
+    return f"{GOOD}image: {{consul: {{release: {{{fields}}}}}}}\n"
+
+
 def segments(**changed: str) -> str:
     ranges = {
         "edge": "10.40.0.0/20",
@@ -204,6 +208,18 @@ RULES = {
         ["network.flow_log_days", "100", "90"],
     ),
     "bad image id": (f"{GOOD}image: {{id: debian}}\n", ["image.id", "'debian'", "ami-"]),
+    "release of Consul over plain http": (
+        with_release(f"url: 'http://example.com/c.zip', sha256: {'a' * 64}"),
+        ["image.consul.release.url", "'http://example.com/c.zip'", "https"],
+    ),
+    "release of Consul without its hash": (
+        with_release("url: 'https://example.com/c.zip'"),
+        ["image.consul.release.sha256", "required"],
+    ),
+    "hash of the release of Consul is cut": (
+        with_release("url: 'https://example.com/c.zip', sha256: abc"),
+        ["image.consul.release.sha256", "'abc'", "64"],
+    ),
     "disk smaller than the image": (
         with_tenant("{name: acme, router_confd: {disk_gb: 10}}") + "image: {disk_gb: 12}\n",
         ["tenants.0.router_confd.disk_gb", "10", "image.disk_gb, 12"],

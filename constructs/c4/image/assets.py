@@ -21,7 +21,7 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
 )
 from constructs import Construct
 
-PAYLOAD = "payload.tar.gz"  # key of what `python -m image payload` writes
+PAYLOAD = "payload.tar.gz"  # key of what `c4 image payload` writes
 KEEP_OLD_DAYS = 30
 
 
