@@ -1,12 +1,26 @@
 """Calls per second through the SIP plane, beside a bare two-hop proxy on the same machine.
 
-    python -m bench.kamailio                       about 10 minutes: capacity of both, overload
-    python -m bench.kamailio --minutes 10          the same, and ten minutes at the rate found
-    python -m bench.kamailio --only mixed --rate 100 --minutes 60     memory over an hour
+    bench/kamailio                       about 10 minutes: capacity of both, overload
+    bench/kamailio --minutes 10          the same, and ten minutes at the rate found
+    bench/kamailio --only mixed --rate 100 --minutes 60     memory over an hour
 
-It needs root, SIPp, the PostgreSQL server and the machine image (or C4_KAMAILIO_ROOT). Every
-protection is on, media goes through rtpengine, and the routers use two real router-confd with a
-real database. The exit status is 1 when a call failed in a run that must be clean.
+Or two of them under the same calls, and the ratio of their CPU per call (about 16 minutes):
+
+    bench/kamailio --against main~5
+        this tree and another revision, each with its own templates, agent and router-confd, on the
+        same Kamailio
+    bench/kamailio --against-root DIRECTORY[:DIRECTORY...]
+        the same tree on the machine image and on another Kamailio and rtpengine: the root of a
+        Debian 13, or its layers, topmost first
+
+Ten pairs of rounds at least, new planes in each, the first side and the second in turn. A ratio
+below 1 says that this tree, or the machine image's Kamailio, is cheaper. Its 95 % interval tells a
+difference from noise. The sides need no other preparation, and nothing is left of the revision.
+
+It needs root, SIPp, the PostgreSQL server and the machine image, in whose place C4_KAMAILIO_ROOT
+names other layers. Every protection is on, media goes through rtpengine, and the routers use two
+real router-confd with a real database. The exit status is 1 when a call failed in a run that must
+be clean, 2 when an argument is wrong.
 """
 
 from __future__ import annotations
@@ -16,17 +30,22 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 
-from bench import report
+from bench import report, trees
 from bench.bare import bare_proxy
+from bench.compare import Load, Side, compare
+from bench.plane_server import MEMORY_MB, NUMBERS, measured_settings, sessions
+from bench.ratio import FEWEST_PAIRS
 from bench.report import Run
 from bench.router_confd_instances import RealRouterConfd, real_router_confd
+from cli import interrupt
 from common import ports
-from settings.load import load
-from settings.sip import Overload
-from settings.tiers import KamailioSize
+from host.command_error import FAILED, INTERRUPTED, CommandError
+from host.errors import HostError
+from host.progress import wide_console
+from testbed.image_layers import chosen_layers, image_layers
 from testbed.load import meter
 from testbed.load.hugepages import as_on_the_image
 from testbed.load.sipp import Talk, call
@@ -36,43 +55,104 @@ from testbed.sip.plane import Cluster, cluster
 
 RATES = [100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 1000, 1250, 1500, 2000]
 SHORT, MIXED = Talk(1, 1), Talk(1, 15)
-NUMBERS = 10_000
 COMPARED_CPS = 100  # rate of the two runs whose costs per call are compared
 LINGER_S = 12  # tm and dialog keep ended transactions and dialogs for some seconds
 STEPS = ("compare", "capacity", "overload", "sustained", "mixed", "bare")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit status. An error that a user can cause has no traceback."""
+    interrupt.install()
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if os.geteuid() != 0:
+        parser.error("needs root: it makes network namespaces and mounts")
+    try:
+        if arguments.against or arguments.against_root:
+            return _compare(arguments)
+        return _measure(arguments)
+    except CommandError as error:
+        print(f"bench/kamailio: {error.message}\n  hint: {error.hint}", file=sys.stderr)
+        return error.status
+    except HostError as error:
+        print(f"bench/kamailio: {error}", file=sys.stderr)
+        return FAILED
+    except interrupt.Interrupted:
+        print("bench/kamailio: interrupted; nothing is left behind", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="bench/kamailio", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, metavar="CPS",
                         help="rates to try, lowest first, until one is not clean")  # fmt: skip
-    parser.add_argument("--seconds", type=int, default=15, help="length of each try")
+    parser.add_argument("--seconds", type=_natural, default=15,
+                        help="length of each try, and of each round of a comparison")  # fmt: skip
     parser.add_argument("--minutes", type=float, default=0, help="length of the long run")
     parser.add_argument("--rate", type=int, default=0, metavar="CPS",
-                        help="of the long runs; the default is what was found")  # fmt: skip
+                        help="of the long runs (the default is what was found),\n"
+                             f"or of a comparison (the default is {COMPARED_CPS})")  # fmt: skip
     parser.add_argument("--only", nargs="+", choices=STEPS, help="the default is all but `mixed`")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
-    arguments = parser.parse_args(argv)
+    parser.add_argument("--against", metavar="REV",
+                        help="compare this tree with a commit, branch or tag")  # fmt: skip
+    parser.add_argument("--against-root", metavar="DIRECTORY[:DIRECTORY...]",
+                        help="compare with the Kamailio and rtpengine of this file system;\n"
+                             "with --against, the other side has both")  # fmt: skip
+    parser.add_argument("--rounds", type=_pairs, default=FEWEST_PAIRS, metavar="PAIRS",
+                        help="pairs of rounds of a comparison; ten at least")  # fmt: skip
+    return parser
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def _pairs(text: str) -> int:
+    number = int(text)
+    if number < FEWEST_PAIRS:
+        raise argparse.ArgumentTypeError(f"{text} pairs prove nothing; {FEWEST_PAIRS} at least")
+    return number
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Compare this tree on the image with what the arguments name."""
+    root = arguments.against_root
+    commit = trees.commit_of(arguments.against) if arguments.against else ""
+    other_layers = chosen_layers(root, "--against-root") if root else ()
+    layers = image_layers()
+    ours = f"this tree ({trees.described()})" if commit else "the machine image"
+    theirs = [f"{arguments.against} ({commit[:7]})"] if commit else []
+    theirs += [root] if root else []
+    with (
+        as_on_the_image(),
+        trees.checked_out(commit) if commit else nullcontext(trees.ROOT) as tree,
+    ):
+        sides = (
+            Side(ours, trees.ROOT, layers),
+            Side(" on ".join(theirs), tree, other_layers or layers),
+        )
+        load = Load(arguments.rate or COMPARED_CPS, arguments.seconds)
+        compare(sides, arguments.rounds, load, wide_console())
+    return 0
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    """Measure this tree alone."""
     steps = arguments.only or [s for s in STEPS if s != "mixed"]
     if arguments.minutes <= 0:
         steps = [s for s in steps if s not in ("sustained", "mixed")]
     runs: list[Run] = []
     busy = os.getloadavg()[0]
-    settings = load("demo")
-    # The benchmark measures the offered rate, so the limit of the settings must not apply.
-    tenant = settings.tenants[0]
-    edge = tenant.sip.edge.model_copy(update={"trusted_packets_per_s": 1_000_000})
-    # The demo's `queue_wait_ms` is for machines that mostly wait for a processor.
-    overload = Overload(new_calls_per_s=100_000)
-    sip = tenant.sip.model_copy(update={"edge": edge, "overload": overload})
-    settings = settings.model_copy(
-        update={"tenants": (tenant.model_copy(update={"sip": sip}), *settings.tenants[1:])}
-    )
-    # With the demo's value memory would be the limit: a call keeps some until its transactions end.
-    memory_mb = KamailioSize.model_fields["shared_memory_mb"].default
-    with as_on_the_image(), cluster(_layers(), settings, memory_mb=memory_mb) as plane:
+    with (
+        as_on_the_image(),
+        cluster(image_layers(), measured_settings(), memory_mb=MEMORY_MB) as plane,
+    ):
         with real_router_confd(plane, NUMBERS) as service:
             bench = Bench(plane, service, runs)
             bench.run("warm-up", 20, 5, SHORT)
@@ -108,14 +188,6 @@ def _measure_plane(bench: Bench, steps: Sequence[str], arguments: argparse.Names
     bench.check_records()
 
 
-def _layers() -> tuple[Path, ...]:
-    if chosen := os.environ.get("C4_KAMAILIO_ROOT"):
-        return (Path(chosen),)
-    from image import layers
-
-    return layers.build(print).instance
-
-
 class Bench:
     """Runs of one arrangement; `proxies` instead of the SIP plane."""
 
@@ -127,9 +199,9 @@ class Bench:
         self.answered = 0
         names = [n.name for n in proxies] or [*SBCS, *ROUTERS]
         self.kamailios = {name: plane.nodes[name] for name in names}
-        self.groups = dict(_sessions([*self.kamailios.values()]))
+        self.groups = dict(sessions([*self.kamailios.values()]))
         if service is not None:
-            self.groups |= _sessions([plane.nodes[name] for name in RTPS]) | service.sessions
+            self.groups |= sessions([plane.nodes[name] for name in RTPS]) | service.sessions
         self.numbers = service.numbers if service else ["39055"]
 
     def run(
@@ -195,10 +267,6 @@ class Bench:
             )
             for name in SBCS
         }
-
-
-def _sessions(nodes: Sequence[Node]) -> dict[str, int]:
-    return {node.name: node.process.pid for node in nodes if node.process is not None}
 
 
 if __name__ == "__main__":
