@@ -105,20 +105,24 @@ def served(side: Side) -> Iterator[dict[str, Any]]:
         assert process.stdout is not None
         try:
             line = _first_line(process)
-            if not line:
-                log.seek(0)
-                end = "\n".join(log.read().strip().splitlines()[-12:])
-                raise HostError(f"{side.name}: its SIP plane did not start:\n{end}")
-            yield json.loads(line)
+            if line:
+                yield json.loads(line)
+        except BaseException:
+            process.terminate()  # it may still be starting, and read nothing
+            raise
         finally:
             with unhurried():
                 process.stdin.close()
                 try:
                     process.wait(STOP_S)
                 except subprocess.TimeoutExpired:
-                    process.terminate()
-                    process.wait(STOP_S)
+                    process.kill()
+                    process.wait()
                 process.stdout.close()
+        if not line:
+            log.seek(0)
+            end = "\n".join(log.read().strip().splitlines()[-8:])
+            raise HostError(f"{side.name}: its SIP plane did not start:\n{end}")
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

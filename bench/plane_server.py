@@ -56,11 +56,17 @@ def sessions(nodes: list[Node]) -> dict[str, int]:
     return {node.name: node.process.pid for node in nodes if node.process is not None}
 
 
+def _end(number: int, _: object) -> None:
+    """Clean up, once."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(1)
+
+
 def main() -> None:
     # Whatever the tree prints shall not mix with the answer.
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        signal.signal(signal.SIGTERM, _end)
         layers = tuple(Path(part) for part in sys.argv[1].split(":"))
         with (
             cluster(layers, measured_settings(), memory_mb=MEMORY_MB) as plane,

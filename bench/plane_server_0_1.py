@@ -12,6 +12,12 @@ from pathlib import Path
 NUMBERS = 10_000
 
 
+def _end(number: int, _: object) -> None:
+    """Clean up, once."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(1)
+
+
 def main() -> None:
     cluster = import_module("tests.kamailio.cluster")
     models = import_module("settings.models")
@@ -27,7 +33,7 @@ def main() -> None:
     memory_mb = models.KamailioSize.model_fields["shared_memory_mb"].default
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        signal.signal(signal.SIGTERM, _end)
         layers = tuple(Path(part) for part in sys.argv[1].split(":"))
         real_confd = import_module("bench.confd").real_confd
         with (
