@@ -30,7 +30,7 @@ def _as_root(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit and a file, in place of ours."""
-    git = ["git", "-C", tmp_path, "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.com"]
     run(["git", "init", "-q", tmp_path])
     (tmp_path / "file").write_text("old")
     run([*git, "add", "file"])
