@@ -20,6 +20,9 @@ LISTS: Final[dict[Tier, tuple[str, ...]]] = {
     Tier.ROUTER: (RTPENGINE_LIST, ROUTER_CONFD_LIST, DMQ_PEERS),
 }
 
+# Last line of a list as consul-template renders it: a list without it was cut off.
+LIST_END: Final = "# end of list"
+
 # db_text tables that the agent writes itself.
 DOMAIN_TABLE: Final = "domain"  # the tier's public addresses
 UACREG_TABLE: Final = "uacreg"  # registrations at carriers, as router-confd lists them

@@ -46,6 +46,7 @@ TLS_KEY: Final = KAMAILIO / "tls-key.pem"
 DIALOGS: Final = RUN / "dialogs"  # Kamailio writes there, the agent reads and deletes
 RENDERED: Final = RUN / "rendered"  # consul-template's output, before validation
 APPLIED: Final = RUN / "applied"  # for each list, the digest of the last one that was accepted
+CONSUL_TEMPLATE_PID: Final = RENDERED / "consul-template.pid"
 RTPENGINE_ENV: Final = RUN / "rtpengine.env"
 ROUTER_CONFD_ENV: Final = RUN / "router-confd.env"
 MAINTENANCE: Final = RUN / "maintenance"  # exists while the service was stopped on purpose

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 KAMCMD = "/usr/sbin/kamcmd"
 SOCKET = "unix:/run/kamailio/kamailio_ctl"
 TIMEOUT_S = 3
+_ERROR_REPLY = re.compile(r"error: \d{3} ")
 
 
 class RpcFailed(Exception):
     """Kamailio could not be reached, or it refused; the message is kamcmd's output."""
+
+
+class RpcRefused(RpcFailed):
+    """Kamailio was reached, and replied with an error."""
 
 
 def rpc(*command: str) -> str:
@@ -28,5 +34,6 @@ def rpc(*command: str) -> str:
     reply = done.stdout.strip()
     problem = done.stderr.strip()
     if done.returncode != 0 or reply.startswith("error:") or problem.startswith("error:"):
-        raise RpcFailed(problem or reply or f"exit status {done.returncode}")
+        message = problem or reply or f"exit status {done.returncode}"
+        raise RpcRefused(message) if _ERROR_REPLY.match(message) else RpcFailed(message)
     return reply

@@ -16,6 +16,10 @@ class ListRefused(Exception):
     """The rendered list must not replace the last good one; the message says why."""
 
 
+class ListDamaged(ListRefused):
+    """The rendered file is not what consul-template wrote; rendering it again may help."""
+
+
 @dataclass(frozen=True)
 class ListKind:
     """How a list is checked and handed over.
@@ -46,6 +50,18 @@ _HTABLE = re.compile(r"\d+:[^:]+:\d:\d:(?:[^:\\]|\\.)*:\d+")
 NEW_CALLS = str(kamailio.DISPATCHER_SET_NEW)
 
 
+def whole(rendered: bytes) -> str:
+    """The text of a rendered list, without the line that ends it. Raises `ListDamaged`."""
+    try:
+        text = rendered.decode()
+    except UnicodeDecodeError as error:
+        raise ListDamaged(f"byte {error.start} is not UTF-8") from None
+    body, end, rest = text.rpartition(f"\n{kamailio.LIST_END}\n")
+    if not end or rest or "\0" in body:
+        raise ListDamaged(f"it does not end in the line {kamailio.LIST_END!r}")
+    return body + "\n"
+
+
 def entries(text: str) -> list[str]:
     """The lines, stripped, without comments and empty lines."""
     stripped = (line.strip() for line in text.splitlines())
@@ -70,11 +86,14 @@ def check_dispatcher(text: str) -> None:
         raise ListRefused(f"no destination in set {NEW_CALLS}")
 
 
-def check_table(text: str, pattern: re.Pattern[str], least: int = 1) -> None:
-    """Require a db_text table: the line of columns, then at least `least` well-formed rows."""
+def check_table(text: str, columns: str, pattern: re.Pattern[str], least: int = 1) -> None:
+    """Require a db_text table: the line `columns`, then at least `least` well-formed rows.
+
+    Kamailio does not start with a table whose columns are not those that it expects.
+    """
     head, *rows = entries(text) or [""]
-    if not head.startswith("id("):
-        raise ListRefused(f"first line {head!r} does not name the columns")
+    if head != columns:
+        raise ListRefused(f"first line {head!r} is not {columns!r}")
     _check_each(rows, pattern)
     if len(rows) < least:
         raise ListRefused("no row")
@@ -82,19 +101,19 @@ def check_table(text: str, pattern: re.Pattern[str], least: int = 1) -> None:
 
 def check_rtpengine(text: str) -> None:
     """Require an rtpengine: a reload of an empty table answers Ok and drops all nodes."""
-    check_table(text, _RTPENGINE)
+    check_table(text, kamailio.RTPENGINE_HEAD, _RTPENGINE)
 
 
 def check_confd(text: str) -> None:
     """Require a router-confd beside the row that counts them."""
-    check_table(text, _HTABLE)
+    check_table(text, kamailio.HTABLE_HEAD, _HTABLE)
     if len(entries(text)) < 3:
         raise ListRefused("no router-confd")
 
 
 def check_optional(text: str) -> None:
     """Accept an empty table: mostly no router drains, and SBCs can do without the sources."""
-    check_table(text, _HTABLE, least=0)
+    check_table(text, kamailio.HTABLE_HEAD, _HTABLE, least=0)
 
 
 def check_dmq(text: str) -> None:

@@ -14,8 +14,8 @@ from agent.consul.catalogue_age import catalogue_is_new
 from agent.errors import AgentError
 from agent.files.atomic import write, write_newer
 from agent.kamailio import kamcmd
-from agent.kamailio.kamcmd import RpcFailed
-from agent.kamailio.lists import LISTS, ListRefused, entries
+from agent.kamailio.kamcmd import RpcFailed, RpcRefused
+from agent.kamailio.lists import LISTS, ListDamaged, ListRefused, entries, whole
 from common import paths
 
 ATTEMPTS = 4
@@ -50,7 +50,8 @@ class ServiceLists:
 
         Raises `AgentError` for an unknown name, `ListRefused` for a bad list (the last good one
         stays), `NotYet` for a list that has lost entries while Consul's catalogue is new, and
-        `RpcFailed` when Kamailio does not accept it now; it is swapped in then. After the last
+        `RpcFailed` when Kamailio does not accept it now. A Kamailio that could not be reached finds
+        the list when it starts; after `RpcRefused` it finds the one before. After the last
         two errors `pending` still names the list.
         """
         if name not in LISTS:
@@ -61,31 +62,37 @@ class ServiceLists:
         with (self.folders.applied / f".{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # consul-template and the daemon may run it together
             try:
-                text = (self.folders.rendered / name).read_text(encoding="utf-8")
+                rendered = (self.folders.rendered / name).read_bytes()
+            except FileNotFoundError as error:
+                raise ListDamaged(f"{self.folders.rendered / name}: {error.strerror}") from None
             except OSError as error:
                 raise AgentError(f"{self.folders.rendered / name}: {error.strerror}") from None
-            digest = _digest(text)
+            digest = _digest(rendered)
             if self._applied(name) == digest:
                 return False
+            text = whole(rendered)
             kind.check(text)
             lost = self._lost_entries(name, text) if kind.lists_instances else []
             if lost and self.catalogue_is_new():
                 raise NotYet(f"Consul's catalogue is new; absent from it: {', '.join(lost)}")
-            write_newer(self.folders.live / name, text)
-            self._hand_over(name, text)
+            self._swap_in(name, text)
             write(self.folders.applied / name, digest)
         log.info("list applied", list=name, lines=text.count("\n"))
         return True
 
     def pending(self, names: tuple[str, ...]) -> dict[str, str]:
-        """Digest of each list that was rendered, but that Kamailio has not accepted."""
+        """Digest of each list that was rendered, but that Kamailio has not accepted.
+
+        The digest of a list that was accepted, and whose rendered file is gone, is "".
+        """
         found = {}
         for name in names:
-            rendered = self.folders.rendered / name
-            if not rendered.exists():
-                continue
-            digest = _digest(rendered.read_text(encoding="utf-8"))
-            if self._applied(name) != digest:
+            applied = self._applied(name)
+            try:
+                digest = _digest((self.folders.rendered / name).read_bytes())
+            except FileNotFoundError:
+                digest = ""
+            if applied != digest:
                 found[name] = digest
         return found
 
@@ -104,6 +111,18 @@ class ServiceLists:
             self.apply(name)
         except (AgentError, ListRefused, NotYet, RpcFailed) as error:
             log.warning("list not applied", list=name, error=error)
+
+    def _swap_in(self, name: str, text: str) -> None:
+        """Hand the list over; one that Kamailio refuses is not what it starts from next time."""
+        live = self.folders.live / name
+        before = live.read_text(encoding="utf-8", errors="replace") if live.exists() else None
+        write_newer(live, text)
+        try:
+            self._hand_over(name, text)
+        except RpcRefused:
+            if before is not None:
+                write_newer(live, before)
+            raise
 
     def _hand_over(self, name: str, text: str) -> None:
         """Try again after a pause: Kamailio refuses while another reload is under way."""
@@ -124,7 +143,8 @@ class ServiceLists:
         live = self.folders.live / name
         if not live.exists():
             return []
-        return sorted(set(entries(live.read_text(encoding="utf-8"))) - set(entries(text)))
+        before = live.read_text(encoding="utf-8", errors="replace")
+        return sorted(set(entries(before)) - set(entries(text)))
 
     def _applied(self, name: str) -> str:
         """Digest of the list that Kamailio accepted last; "" when there is none."""
@@ -134,8 +154,8 @@ class ServiceLists:
             return ""
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(rendered: bytes) -> str:
+    return hashlib.sha256(rendered).hexdigest()
 
 
-__all__ = ["Folders", "ListRefused", "NotYet", "RpcFailed", "ServiceLists"]
+__all__ = ["Folders", "ListDamaged", "ListRefused", "NotYet", "RpcFailed", "ServiceLists"]

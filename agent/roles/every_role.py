@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from agent import log
 from agent.checks.probes import ProbeFailed
 from agent.checks.selfcheck import SelfCheck
 from agent.errors import AgentError
 from agent.instance import Instance
+from agent.kamailio import consul_template
 from agent.kamailio.kamcmd import RpcFailed
-from agent.kamailio.service_lists import ListRefused, NotYet, ServiceLists
+from agent.kamailio.service_lists import ListDamaged, ListRefused, NotYet, ServiceLists
 from agent.scheduler import Task
 from common import paths
 
 ROUND_S = 2.0
 REGISTRATION_INTERVAL_S = 30.0
 SELF_CHECK_INTERVAL_S = 10.0
+RENDERING_INTERVAL_S = 10.0
 
 
 def tasks(instance: Instance) -> list[Task]:
@@ -51,20 +56,30 @@ class Launch:
 
 
 class Lists:
-    """Hands over lists that Kamailio did not accept when rendered, e.g. while it was starting."""
+    """Hands over lists that Kamailio did not accept when rendered, e.g. while it was starting.
 
-    def __init__(self, instance: Instance) -> None:
+    A list that is refused is rendered again: once, as it may be what the catalogue says, and for a
+    damaged file every `RENDERING_INTERVAL_S`.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        lists: ServiceLists | None = None,
+        render_again: Callable[[], None] = consul_template.render_again,
+    ) -> None:
         self._names = instance.config.lists
+        self._lists = lists or ServiceLists(attempts=1)
+        self._render_again = render_again
+        self._rendered_at = -RENDERING_INTERVAL_S
         self._refused: dict[str, str] = {}  # list -> digest
         self._not_yet: dict[str, str] = {}
 
     def run(self) -> None:
-        lists = ServiceLists(attempts=1)
-        for name, digest in lists.pending(self._names).items():
-            if self._refused.get(name) == digest:
-                continue
+        damaged = False
+        for name, digest in self._lists.pending(self._names).items():
             try:
-                lists.apply(name)
+                self._lists.apply(name)
             except NotYet as error:
                 if self._not_yet.get(name) != digest:
                     log.info("list not applied yet", list=name, reason=error)
@@ -72,8 +87,16 @@ class Lists:
             except RpcFailed as error:
                 log.warning("list not applied", list=name, error=error)
             except (ListRefused, AgentError) as error:
-                self._refused[name] = digest  # logged once; another rendering is tried again
-                log.warning("list refused", list=name, error=error)
+                first = self._refused.get(name) != digest
+                self._refused[name] = digest
+                if first:
+                    log.warning("list refused", list=name, error=error)
+                damaged = damaged or first or isinstance(error, ListDamaged)
+            else:
+                self._refused.pop(name, None)
+        if damaged and time.monotonic() - self._rendered_at >= RENDERING_INTERVAL_S:
+            self._rendered_at = time.monotonic()
+            self._render_again()
 
 
 class Registration:

@@ -173,7 +173,7 @@ class Cluster:
     def apply(self, node: Node, name: str, lines: Sequence[str]) -> None:
         """What `c4-agent apply` does on the node, by the agent's own code."""
         lists = self._service_lists(node)
-        (lists.folders.rendered / name).write_text("\n".join(lines) + "\n")
+        (lists.folders.rendered / name).write_text("\n".join([*lines, kamailio.LIST_END, ""]))
         inside(node.namespace, lambda: lists.apply(name))
 
     def _service_lists(self, node: Node) -> ServiceLists:

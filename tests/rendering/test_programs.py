@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common import paths
+from common import kamailio, paths
 from rendering import user_data
 from rendering.user_data import UserData
 from settings import Deployment
@@ -94,6 +94,7 @@ def test_consul_template_parses_every_list(root: ImageRoot) -> None:
         ip link set lo up
         consul agent -dev -log-level=error >/dev/null & agent=$!
         until consul members >/dev/null 2>&1; do sleep 0.1; done
+        mkdir -p {paths.RENDERED}
         consul-template -config={paths.CONSUL_TEMPLATE} -once -dry
         status=$?
         kill $agent; wait $agent
@@ -103,7 +104,8 @@ def test_consul_template_parses_every_list(root: ImageRoot) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     config = json.loads(root.at(paths.CONFIG).read_text())
     for name in config["lists"]:
-        assert f"> {paths.RENDERED}/{name}" in done.stdout
+        _, _, rendered = done.stdout.partition(f"> {paths.RENDERED}/{name}\n")
+        assert f"\n{kamailio.LIST_END}\n" in rendered.partition("\n> ")[0] + "\n", done.stdout
 
 
 def test_systemd_finds_every_unit_valid(root: ImageRoot) -> None:
