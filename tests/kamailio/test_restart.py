@@ -111,6 +111,28 @@ def test_sbc_that_does_not_know_the_call_yet_waits_for_its_peers(
     plane.settle()
 
 
+def test_a_node_that_starts_gets_tables_of_any_size(plane: Cluster) -> None:
+    """With 150 calls that ring, the messages were larger than what Kamailio takes by default."""
+    node, peer = plane.nodes["sbc1"], plane.nodes["sbc2"]
+
+    def entries(of: Node) -> int:
+        return of.rpc("htable.dump", "pending_invites").count("name: call-")
+
+    for number in range(90):
+        peer.rpc("htable.sets", "pending_invites", f"call-{number}", 1000 * "x")
+    try:
+        assert entries(peer) == 90
+        kill(plane, node)
+        assert entries(node) == 0
+        plane.repeat_dmq("sbc")
+        wait_until(lambda: entries(node) == 90, 10, "the table")
+        assert not node.logged("message too large")
+    finally:
+        peer.rpc("htable.flush", "pending_invites")
+        node.rpc("htable.flush", "pending_invites")
+    plane.settle()
+
+
 @pytest.mark.parametrize("name", ["sbc1", "router"])
 def test_ringing_call_survives_a_restart(
     plane: Cluster, caller: Agent, callee: Agent, name: str
