@@ -16,6 +16,7 @@ block_query_wait = "10s"
 
 max_stale   = "10m"
 kill_signal = "SIGTERM"
+pid_file    = "/run/c4/rendered/consul-template.pid"
 log_level   = "warn"
 
 template {
