@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from c4 import lazy_provider
-from c4.lazy_provider import environment
+from c4 import cdk
 
-environment.prepare()
-lazy_provider.install()  # before anything imports cdktf
+try:
+    cdk.install()  # before anything imports cdktf
+except cdk.CdkError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
 
 from cdktf import App  # noqa: E402
 
+from c4 import provider  # noqa: E402
 from settings import Deployment, SettingsError, load  # noqa: E402
 from stacks.consul import ConsulStack  # noqa: E402
 from stacks.image import ImageStack  # noqa: E402
@@ -38,6 +42,7 @@ def main() -> int:
     app = App()
     build(app, deployment)
     app.synth()
+    provider.place_locks(Path(app.outdir))
     return 0
 
 

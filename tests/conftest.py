@@ -1,4 +1,4 @@
-"""Shared by all tests: the lazy AWS provider before anything else; who may run what, and when."""
+"""Shared by all tests: the CDK before anything else; who may run what, and when."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from c4 import lazy_provider
-from c4.lazy_provider import environment
+from c4 import cdk
 from image import layers
 from testbed import findings, scheduling
 
-environment.prepare()
-lazy_provider.install()  # before any test imports cdktf
+try:
+    cdk.install()  # before any test imports cdktf
+except cdk.CdkError as error:
+    pytest.exit(str(error), returncode=2)
 
 PROGRAMS = {"sip": "sipp", "e2e": "sipp"}
 NEED_ROOT = {"lab", "e2e"}

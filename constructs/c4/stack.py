@@ -10,12 +10,10 @@ from cdktf_cdktf_provider_aws.provider import (
 )
 from constructs import Construct
 
+from c4 import provider
 from c4.account import Account
 from common.names import TAG_DEPLOYMENT, TAG_HELD, TAG_TENANT
 from settings.deployment import Deployment
-
-# The bindings were generated for 6.25; any later 6.x understands what they write.
-PROVIDER_VERSIONS = ">= 6.25, < 7"
 
 
 class DeploymentStack(TerraformStack):
@@ -37,7 +35,7 @@ class DeploymentStack(TerraformStack):
             default_tags=[AwsProviderDefaultTags(tags=tags)],
         )
         self.add_override("terraform.required_version", ">= 1.10")  # S3 lock files
-        self.add_override("terraform.required_providers.aws.version", PROVIDER_VERSIONS)
+        provider.require(self)
         self._backend = _backend(self, id_, deployment)
         self.account = Account(self, "account", region=deployment.region)
 

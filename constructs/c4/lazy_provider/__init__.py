@@ -4,8 +4,9 @@ The provider's generated index, in Python and again in Node, is nothing but a li
 `install()` replaces both lists by imports on first use: about 1 s of CPU instead of 16 s. The
 package itself stays untouched, so type checkers see the real one.
 
-Call it before anything imports `cdktf`, which starts Node. Everything that belongs to it is in
-this folder: `kernel_hook.cjs` for the Node process of jsii, `cdktf_command.cjs` for the cdktf
+It works for the bindings of `cdktf` and for those of its fork `cdktn`; `c4.cdk` says which, and
+calls it before anything imports the library, which starts Node. Everything that belongs to it is
+in this folder: `kernel_hook.cjs` for the Node process of jsii, `cdktf_command.cjs` for the cdktf
 command, and `environment` with what synthesis wants of the process besides.
 `tests/synth/test_lazy_provider.py` proves that the output is the same byte for byte.
 """
@@ -20,32 +21,34 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-PROVIDER: Final = "cdktf_cdktf_provider_aws"
 NODE_HOOK: Final = Path(__file__).with_name("kernel_hook.cjs")
 
 
-def install() -> None:
-    """Make both indexes lazy; idempotent.
+def install(provider: str, *, library: str) -> None:
+    """Make both indexes of the package `provider` lazy; idempotent.
 
-    Raises `RuntimeError` when it comes too late, and `ModuleNotFoundError` when the provider
-    is not installed.
+    `library` is the CDK's own package, whose import starts Node. Raises `RuntimeError` when it
+    comes too late, and `ModuleNotFoundError` when a package is not installed.
     """
-    if isinstance(sys.modules.get(PROVIDER), _LazyPackage):
+    if isinstance(sys.modules.get(provider), _LazyPackage):
         return
-    if PROVIDER in sys.modules or "cdktf" in sys.modules:
+    if provider in sys.modules or library in sys.modules:
         raise RuntimeError(
-            f"c4.lazy_provider.install() must run before cdktf or {PROVIDER} is imported"
+            f"lazy_provider.install() must run before {library} or {provider} is imported"
         )
-    spec = importlib.util.find_spec(PROVIDER)
-    if spec is None:
-        raise ModuleNotFoundError(f"{PROVIDER} is not installed; run `make setup`", name=PROVIDER)
-    package = _LazyPackage(PROVIDER)
+    specs = {name: importlib.util.find_spec(name) for name in (library, provider)}
+    if missing := [name for name, spec in specs.items() if spec is None]:
+        names = " and ".join(missing)
+        raise ModuleNotFoundError(f"{names} is not installed; run `make setup`", name=missing[0])
+    spec = specs[provider]
+    assert spec is not None
+    package = _LazyPackage(provider)
     package.__spec__ = spec
     package.__loader__ = spec.loader
     package.__file__ = spec.origin
-    package.__package__ = PROVIDER
+    package.__package__ = provider
     package.__path__ = list(spec.submodule_search_locations or ())
-    sys.modules[PROVIDER] = package
+    sys.modules[provider] = package
     _preload_node_hook()
 
 

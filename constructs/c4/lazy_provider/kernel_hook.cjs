@@ -1,11 +1,11 @@
 // Preloaded into the Node process of jsii, see __init__.py beside this file: what most programs never
 // use is loaded when a property of it is first read. That is each service that the generated index of
-// the AWS provider requires, and what CDKTF zips assets with.
+// the AWS provider requires (cdktf's bindings or cdktn's), and what cdktf zips assets with.
 'use strict';
 
 const Module = require('module');
 
-const INDEX = /[\\/]@cdktf[\\/]provider-aws[\\/]lib[\\/]index\.js$/;
+const INDEX = /[\\/]@cdkt[fn][\\/]provider-aws[\\/]lib[\\/]index\.js$/;
 const ASSETS = /[\\/]cdktf[\\/]lib[\\/]private[\\/]fs\.js$/;
 const requireNow = Module.prototype.require;
 
@@ -14,7 +14,8 @@ function requireOnUse(parent, id) {
   const load = () => (loaded ??= requireNow.call(parent, id));
   return new Proxy(() => {}, {
     apply: (_target, self, args) => load().apply(self, args),
-    get: (_target, key) => load()[key],
+    // The fork's index asks each service whether it is an ES module. All of them are.
+    get: (_target, key) => (key === '__esModule' ? true : load()[key]),
     has: (_target, key) => key in load(),
     ownKeys: () => Reflect.ownKeys(load()),
     getOwnPropertyDescriptor: (_target, key) => {
