@@ -1,7 +1,7 @@
 # Every target checks first, quickly, that what it needs is installed (scripts/bootstrap).
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-all test-unit test-e2e faults lint format synth snapshots docs lock clean
+.PHONY: help setup demo demo-down test test-all test-unit test-cdktn test-e2e faults lint format synth snapshots docs lock lock-provider clean
 
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
@@ -13,7 +13,7 @@ WORKERS ?= 1
 SHELL_SCRIPTS = $(shell git ls-files | xargs awk 'FNR == 1 && /^.!.*[ \/](ba)?sh$$/ {print FILENAME} {nextfile}')
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what synth and the unit tests need; `make demo` installs the rest by itself
 	@scripts/bootstrap
@@ -37,6 +37,11 @@ test-all: ## the same, and each variant of it (root); before a release
 test-unit: ## the tests that take milliseconds; no root
 	@scripts/bootstrap
 	@$(PYTEST) -q -m "not slow and not terraform and not lab and not sip and not e2e and not db" $(PYTEST_ARGS)
+
+test-cdktn: ## what depends on the CDK, with its fork (C4_CDK=cdktn); `make test` compares the two
+	@scripts/bootstrap
+	@C4_CDK=cdktn $(PYTEST) -q -m "not slow and not terraform" $(PYTEST_ARGS) \
+	  tests/synth/test_{agreement,cdk,lazy_provider,permissions,provider_lock,snapshots,stacks}.py
 
 test-e2e: ## the tests against a deployment on the local cloud (root)
 	@scripts/bootstrap tests
@@ -76,6 +81,10 @@ docs: ## regenerate the parts of docs/ and README.md that come from the code
 lock: ## resolve requirements/*.in again; UPGRADE=1 moves to the newest versions
 	@scripts/bootstrap
 	@scripts/lock $(if $(UPGRADE),--upgrade)
+
+lock-provider: ## record the published checksums of the AWS provider (needs the Terraform registry)
+	@scripts/bootstrap
+	@scripts/lock-provider
 
 clean: ## remove what can be made again
 	rm -rf cdktf.out .mypy_cache .ruff_cache .import_linter_cache .pytest_cache

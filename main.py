@@ -13,14 +13,14 @@ except cdk.CdkError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
 
-from cdktf import App  # noqa: E402
+from cdktf import App
 
-from c4 import provider  # noqa: E402
-from settings import Deployment, SettingsError, load  # noqa: E402
-from stacks.consul import ConsulStack  # noqa: E402
-from stacks.image import ImageStack  # noqa: E402
-from stacks.network import NetworkStack  # noqa: E402
-from stacks.tenant import TenantStack  # noqa: E402
+from c4 import provider
+from settings import Deployment, SettingsError, load
+from stacks.consul import ConsulStack
+from stacks.image import ImageStack
+from stacks.network import NetworkStack
+from stacks.tenant import TenantStack
 
 
 def build(app: App, deployment: Deployment) -> None:

@@ -90,6 +90,8 @@ def settings_page() -> str:
         MADE_BY,
         "",
         "One YAML file under `deployments/` describes one deployment; `C4_DEPLOYMENT` selects it.",
+        "`C4_CDK` selects the CDK that synthesizes it: `cdktf` (the default) or `cdktn`"
+        " ([decision 0001](decisions/0001-cdktf.md)).",
         "Check a file with `./c4 settings check NAME`. An unknown key is an error.",
         "",
     ]

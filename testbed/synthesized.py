@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from cdktf import App
 
 import main
 from settings import Deployment
+from settings.load import ROOT
 
 Json = dict[str, Any]
 
@@ -67,6 +71,28 @@ def synthesize(settings: Deployment, folder: Path) -> Synthesized:
     main.build(app, settings)
     app.synth()
     return Synthesized(settings, outdir)
+
+
+def run_app(
+    outdir: Path, *arguments: str, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the app in a process of its own, as users do, with `arguments` for Python.
+
+    It writes to `outdir`. The variables of `environment` come on top of ours, but for the hook
+    that our own process has in NODE_OPTIONS.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
+    own = {"CDKTF_OUTDIR": str(outdir), "PYTHONPATH": f"{ROOT}:{ROOT / 'constructs'}"}
+    return subprocess.run(
+        [sys.executable, *(arguments or ("main.py",))], cwd=ROOT, env=inherited | own | environment,
+        check=check, capture_output=True, text=True, timeout=800,
+    )  # fmt: skip
+
+
+def files(outdir: Path) -> Mapping[str, bytes]:
+    """Every file of a synthesized deployment, by its path in `outdir`."""
+    paths = sorted(path for path in outdir.rglob("*") if path.is_file())
+    return {str(path.relative_to(outdir)): path.read_bytes() for path in paths}
 
 
 def unpack(user_data: bytes) -> str:

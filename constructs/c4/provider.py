@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Final
-
-from cdktf import TerraformStack
+from typing import TYPE_CHECKING, Final
 
 from settings.load import DEPLOYMENTS
+
+if TYPE_CHECKING:  # scripts/lock-provider needs no Node
+    from cdktf import TerraformStack
 
 SOURCE: Final = "hashicorp/aws"
 VERSION: Final = "6.34.0"

@@ -7,55 +7,43 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from c4 import lazy_provider
+from c4 import cdk, lazy_provider
 from settings.load import ROOT
+from testbed.synthesized import files, run_app
 
 EAGER = """\
 import sys
 sys.dont_write_bytecode = False  # or each run compiles 2212 modules
 from c4 import lazy_provider
-lazy_provider.install = lambda: None
+lazy_provider.install = lambda provider, library: None
 import main
 sys.exit(main.main())
 """
 GAIN = 4.0  # how many times the CPU of the lazy one the ordinary one needs, at least
 
 
-def _synth(outdir: Path, *arguments: str, deployment: str = "demo", seed: str = "0") -> None:
-    environment = {
-        **{k: v for k, v in os.environ.items() if k != "NODE_OPTIONS"},  # set by our conftest
-        "C4_DEPLOYMENT": deployment,
-        "CDKTF_OUTDIR": str(outdir),
-        "PYTHONHASHSEED": seed,
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'constructs'}",
-    }
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True, timeout=800)
-
-
-def _files(outdir: Path) -> dict[str, bytes]:
-    paths = sorted(path for path in outdir.rglob("*") if path.is_file())
-    return {str(path.relative_to(outdir)): path.read_bytes() for path in paths}
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_lazy_and_eager_output_are_identical(tmp_path: Path) -> None:
-    _synth(tmp_path / "lazy", "main.py", deployment="production.example")
-    _synth(tmp_path / "eager", "-c", EAGER, deployment="production.example")
-    lazily = _files(tmp_path / "lazy")
+@pytest.mark.parametrize("name", cdk.KNOWN)
+def test_lazy_and_eager_output_are_identical(
+    name: str, synthesized_by: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    lazily = files(synthesized_by(name, "production.example") / "out")
     assert "stacks/globex/cdk.tf.json" in lazily
-    assert lazily == _files(tmp_path / "eager")
+    run_app(tmp_path, "-c", EAGER, C4_DEPLOYMENT="production.example", C4_CDK=name)
+    assert lazily == files(tmp_path)
 
 
 @pytest.mark.slow
 def test_synth_is_deterministic(tmp_path: Path) -> None:
-    _synth(tmp_path / "first", "main.py", seed="1")
-    _synth(tmp_path / "second", "main.py", seed="2")
-    assert _files(tmp_path / "first") == _files(tmp_path / "second")
+    for seed in ("1", "2"):
+        run_app(tmp_path / seed, C4_DEPLOYMENT="demo", PYTHONHASHSEED=seed)
+    assert files(tmp_path / "1") == files(tmp_path / "2")
 
 
 @pytest.mark.slow
@@ -79,7 +67,7 @@ def test_synth_of_the_demo_is_quick(tmp_path: Path) -> None:
 
     def cpu_s(*arguments: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        _synth(tmp_path / "out", *arguments)
+        run_app(tmp_path / "out", *arguments, C4_DEPLOYMENT="demo", C4_CDK="cdktf")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
@@ -89,29 +77,27 @@ def test_synth_of_the_demo_is_quick(tmp_path: Path) -> None:
 
 
 def test_only_used_services_are_imported() -> None:
-    services = [name for name in sys.modules if name.startswith(f"{lazy_provider.PROVIDER}.")]
+    services = [name for name in sys.modules if name.startswith(f"{cdk.chosen().provider}.")]
     assert 0 < len(services) < 150
 
 
 def test_install_is_idempotent() -> None:
-    package = sys.modules[lazy_provider.PROVIDER]
-    lazy_provider.install()
-    assert sys.modules[lazy_provider.PROVIDER] is package
+    package = sys.modules[cdk.chosen().provider]
+    cdk.install()
+    assert sys.modules[cdk.chosen().provider] is package
     assert os.environ["NODE_OPTIONS"].count(str(lazy_provider.NODE_HOOK)) == 1
 
 
 def test_services_are_attributes_and_unknown_ones_are_errors() -> None:
-    package = sys.modules[lazy_provider.PROVIDER]
+    package = sys.modules[cdk.chosen().provider]
     assert package.sns_topic.SnsTopic
     with pytest.raises(AttributeError, match="no service 'sns_topicc'"):
         _ = package.sns_topicc
 
 
-def test_too_late_an_install_says_so() -> None:
-    code = "import cdktf; from c4 import lazy_provider; lazy_provider.install()"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "constructs")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300
-    )
+@pytest.mark.parametrize("name", cdk.KNOWN)
+def test_too_late_an_install_says_so(name: str, tmp_path: Path) -> None:
+    code = "import cdktf; from c4 import cdk; cdk.install()"
+    done = run_app(tmp_path, "-c", code, check=False, C4_CDK=name)
     assert done.returncode != 0
     assert "must run before cdktf" in done.stderr

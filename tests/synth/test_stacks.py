@@ -12,6 +12,7 @@ import yaml
 
 from common import ports
 from image import payload
+from lab.terraform import provider_build
 from settings import Deployment, load
 from settings.load import ROOT
 from settings.state import S3State
@@ -105,10 +106,14 @@ def test_stacks_are_deployed_in_order(demo: Synthesized) -> None:
     assert sorted(manifest["acme"]["dependencies"]) == ["consul", "network"]
 
 
-def test_provider_is_a_range_so_that_fixes_arrive(synthesized: Synthesized) -> None:
+def test_every_stack_requires_the_version_of_the_provider_that_the_tests_apply(
+    synthesized: Synthesized,
+) -> None:
     for stack in synthesized.names:
         terraform = synthesized.stack(stack)["terraform"]
-        assert terraform["required_providers"]["aws"]["version"] == ">= 6.25, < 7"
+        assert terraform["required_providers"] == {
+            "aws": {"source": "hashicorp/aws", "version": provider_build.VERSION}
+        }
         assert terraform["required_version"] == ">= 1.10"
 
 

@@ -38,8 +38,9 @@ def install(provider: str, *, library: str) -> None:
         )
     specs = {name: importlib.util.find_spec(name) for name in (library, provider)}
     if missing := [name for name, spec in specs.items() if spec is None]:
-        names = " and ".join(missing)
-        raise ModuleNotFoundError(f"{names} is not installed; run `make setup`", name=missing[0])
+        raise ModuleNotFoundError(
+            f"not installed: {', '.join(missing)}; run `make setup`", name=missing[0]
+        )
     spec = specs[provider]
     assert spec is not None
     package = _LazyPackage(provider)

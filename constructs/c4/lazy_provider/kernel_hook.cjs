@@ -5,6 +5,9 @@
 
 const Module = require('module');
 
+// Node 22 warns of what the archived cdktf calls, and nobody will change that.
+process.noDeprecation = true;
+
 const INDEX = /[\\/]@cdkt[fn][\\/]provider-aws[\\/]lib[\\/]index\.js$/;
 const ASSETS = /[\\/]cdktf[\\/]lib[\\/]private[\\/]fs\.js$/;
 const requireNow = Module.prototype.require;
