@@ -18,6 +18,15 @@ from lab.names import Names
 
 PROGRAMS: Final = frozenset({"terraform", "tofu"})  # as the kernel names the processes
 STOP_LIMIT: Final = 120.0  # seconds
+# Creating one of these again only sets it again.
+REPEATABLE: Final = frozenset(
+    {
+        "aws_autoscaling_lifecycle_hook",
+        "aws_autoscaling_policy",
+        "aws_iam_role_policy",
+        "aws_iam_role_policy_attachment",
+    }
+)
 MOST: Final = 2  # resources in a message
 POLL: Final = 0.2  # seconds
 BACKEND_FAILED: Final = "errored.tfstate"  # Terraform writes it when it cannot write its state
@@ -129,7 +138,8 @@ def _lost(log: Path, known: set[str]) -> set[str]:
             case "apply_errored":  # what there is of it is in the state, as tainted
                 begun.discard(address)
                 failed.add(address)
-    return begun | (created - known)
+    lost = begun | (created - known)
+    return {address for address in lost if address.partition(".")[0] not in REPEATABLE}
 
 
 def _events(log: Path) -> Iterator[dict[str, Any]]:

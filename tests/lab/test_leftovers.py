@@ -91,6 +91,12 @@ def test_changes_and_deletions_can_be_repeated(tmp_path: Path) -> None:
     assert leftovers.damage(tmp_path) == []
 
 
+def test_what_may_be_created_twice_is_no_damage(tmp_path: Path) -> None:
+    state(tmp_path)
+    log(tmp_path, event("apply_start", "aws_autoscaling_lifecycle_hook.router_launching"))
+    assert leftovers.damage(tmp_path) == []
+
+
 def test_half_a_state_and_one_that_could_not_be_written_are_damage(tmp_path: Path) -> None:
     file = state(tmp_path, DATABASE)
     file.write_text(file.read_text()[:-9])
