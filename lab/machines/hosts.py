@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from host import netns
 from host.errors import HostError
-from host.run import Argument, argv
+from host.run import Argument, argv, run
 from lab.machines import cgroups
 from lab.names import INTERNET, INTERNET_GATEWAY, Names
 from lab.network.networks import INTERNET_BRIDGE, Leg, attach
@@ -54,12 +54,22 @@ def ensure(names: Names, name: str, address: str) -> Host:
             f"host address {address} is not allowed", f"use {INTERNET[2]} to {INTERNET[-2]}"
         )
     namespace = names.host_ns(name)
-    if not netns.exists(namespace):
-        leg = Leg(
-            namespace=namespace,
-            veth=f"h{name}",
-            address=IPv4Interface((ip, INTERNET.prefixlen)),
-            gateway=INTERNET_GATEWAY,
-        )
+    leg = Leg(
+        namespace=namespace,
+        veth=f"h{name}",
+        address=IPv4Interface((ip, INTERNET.prefixlen)),
+        gateway=INTERNET_GATEWAY,
+    )
+    if not _complete(namespace):
+        run(["ip", "-n", names.cloud_ns, "link", "delete", leg.veth], check=False)
+        netns.delete(namespace)
         attach(names.cloud_ns, INTERNET_BRIDGE, leg)
     return Host(name, namespace, address, names.guests)
+
+
+def _complete(namespace: str) -> bool:
+    """True unless there is no such host, or a command was interrupted while it made it."""
+    if not netns.exists(namespace):
+        return False
+    last_step = ["ip", "-n", namespace, "route", "show", "default"]
+    return bool(run(last_step, check=False).stdout.strip())

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from host import netns
 from host.errors import HostError
+from host.run import run
 from lab.api import Lab
-from lab.machines import cgroups
+from lab.machines import cgroups, hosts
 from lab.names import Names
+from lab.network.networks import INTERNET_BRIDGE
 from lab.terraform import leftovers
 from lab.terraform.provider import Toolchain
 from lab.terraform.runner import STACK_FILE, Runner
@@ -96,3 +99,20 @@ def test_a_database_whose_creation_was_interrupted_is_kept(names: Names, tmp_pat
     (stack / STACK_FILE).write_text(json.dumps(backend))
     Runner(names, tmp_path)._adopt(Toolchain(program), stack, print)
     assert (tmp_path / "calls").read_text() == "untaint -no-color aws_db_instance.one\n"
+
+
+@pytest.mark.lab
+def test_half_a_host_is_made_again(names: Names) -> None:
+    """A command was killed between two of the steps that make it."""
+    netns.create(names.cloud_ns)
+    try:
+        netns.ip(names.cloud_ns, f"link add {INTERNET_BRIDGE} type bridge")
+        for remains in ("route delete default", "link delete eth0"):
+            host = hosts.ensure(names, "carrier", "198.51.100.10")
+            netns.ip(host.namespace, remains)
+            hosts.ensure(names, "carrier", "198.51.100.10")
+            shown = run(["ip", "-n", host.namespace, "route", "show", "default"]).stdout
+            assert "dev eth0" in shown
+    finally:
+        for namespace in netns.with_prefix(names.prefix):
+            netns.delete(namespace)
