@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -32,16 +31,12 @@ def argv(args: Iterable[Argument]) -> list[str]:
     return [os.fspath(a) for a in args]
 
 
-def ends_with_us(args: Sequence[Argument], number: int = signal.SIGKILL) -> list[str]:
-    """The command line of a program that gets a signal when the calling thread ends, however.
+def ends_with_us(args: Sequence[Argument]) -> list[str]:
+    """The command line of a program that is killed when the calling thread ends, however.
 
     After a `kill -9` of our process it would go on otherwise.
     """
-    return [
-        "setpriv",
-        f"--pdeathsig={signal.Signals(number).name.removeprefix('SIG')}",
-        *argv(args),
-    ]
+    return ["setpriv", "--pdeathsig=KILL", *argv(args)]
 
 
 def run(

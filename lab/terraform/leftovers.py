@@ -17,7 +17,7 @@ from lab.machines import cgroups
 from lab.names import Names
 
 PROGRAMS: Final = frozenset({"terraform", "tofu"})  # as the kernel names the processes
-STOP_LIMIT: Final = 120.0  # seconds
+STOP_LIMIT: Final = 300.0  # seconds
 # Creating one of these again only sets it again.
 REPEATABLE: Final = frozenset(
     {
@@ -37,13 +37,13 @@ SUFFIX: Final = ".tfstate"
 def end_programs(names: Names, progress: Callable[[str], None]) -> None:
     """End every program that a killed command has left in the lab's networks.
 
-    Terraform has been asked to stop when the command died. It gets the time to write its state,
-    and no second signal, which would make it abandon that.
+    Terraform gets the time to end by itself: a signal would be the second one if it has been asked
+    to stop, and would make it abandon its state.
     """
     group = cgroups.root().joinpath(*names.guests)
     end = time.monotonic() + STOP_LIMIT
     while _terraforms(group) and time.monotonic() < end:
-        progress("waiting until the last command's Terraform has written its state")
+        progress("waiting until the last command's Terraform has ended")
         time.sleep(POLL)
     cgroups.kill(group)
 

@@ -4,9 +4,10 @@ It runs inside the cloud namespace, where the DNS names of AWS resolve to moto, 
 lab's CA. So the stacks need no endpoint settings.
 
 Terraform stops cleanly after one SIGINT, and abandons its state after a second one. It has a
-session of its own, so that the terminal's signals do not reach it, and gets exactly one: from
-`interrupt`, or from the kernel when our process is killed. It writes to a file, since a broken pipe
-would end it at once.
+session of its own, so that the terminal's signals do not reach it, and gets one from `interrupt`.
+When our process is killed it goes on to its end: stopping would cancel requests of which nobody
+knows afterwards whether they were carried out. It writes to a file, since a broken pipe would end
+it at once.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from typing import Any, Final
 
 from host import certificates
 from host.errors import HostError
-from host.run import ends_with_us
 from lab.machines import cgroups
 from lab.names import Names
 from lab.terraform import leftovers
@@ -52,7 +52,7 @@ def interrupt() -> None:
 
 
 class Program:
-    """A running Terraform, which ends with this process, and is asked to stop only once."""
+    """A running Terraform, which is asked to stop only once."""
 
     def __init__(
         self, command: Sequence[str], directory: Path, env: Mapping[str, str], log: Path
@@ -61,7 +61,7 @@ class Program:
         self._log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                ends_with_us(command, signal.SIGINT), cwd=directory, env=env,
+                command, cwd=directory, env=env,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         _running.add(self)

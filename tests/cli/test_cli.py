@@ -130,10 +130,11 @@ def test_a_signal_ends_terraform_once_and_the_next_ones_wait_for_it(tmp_path: Pa
     assert log.read_text() == "ready\nstopping\n1 signals\n"
 
 
-def test_terraform_ends_with_a_command_that_is_killed(tmp_path: Path) -> None:
-    """It is asked to stop, as by Ctrl-C, so that it writes its state."""
+def test_terraform_goes_on_when_the_command_is_killed(tmp_path: Path) -> None:
+    """It writes its state; stopping it would cancel requests that may have been carried out."""
     log = tmp_path / "log"
-    terraform = "trap 'echo stopped; exit' INT; echo ready; while :; do sleep 0.1; done"
+    go_on = tmp_path / "go-on"
+    terraform = f"echo ready; until test -e {go_on}; do sleep 0.1; done; echo complete"
     script = (
         "from pathlib import Path\n"
         "from lab.terraform.runner import Program\n"
@@ -144,9 +145,10 @@ def test_terraform_ends_with_a_command_that_is_killed(tmp_path: Path) -> None:
     _until(lambda: log.exists() and log.read_text() == "ready\n")
 
     process.kill()
-
     process.wait()
-    _until(lambda: log.read_text() == "ready\nstopped\n")
+    go_on.touch()
+
+    _until(lambda: log.read_text() == "ready\ncomplete\n")
 
 
 def _until(check: Callable[[], bool]) -> None:

@@ -188,7 +188,7 @@ def closed_terminal(command: Command, lab: Lab) -> None:
 
 
 def kill_command(command: Command, lab: Lab) -> None:
-    """Only the command: the cloud's process and its machines live, Terraform has to stop."""
+    """Only the command: the cloud's process and its machines live, and Terraform ends its work."""
     os.kill(command.pid, signal.SIGKILL)
     command.ended(END_S)
 
