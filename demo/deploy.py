@@ -52,7 +52,7 @@ def synth(deployment_file: Path, outdir: Path) -> None:
 def consul_release(deployment: Deployment) -> Release | None:
     """The Consul that a deployment's image installs, as the image module takes it."""
     named = deployment.image.consul.release
-    return None if named is None else Release(named.url, named.sha256)
+    return None if named is None else Release(named.url, named.sha256, named.allow_untested)
 
 
 @dataclass

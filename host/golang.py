@@ -43,26 +43,27 @@ def find_go(progress: Callable[[str], None] = lambda _: None) -> Path:
     return own / "bin/go"
 
 
-def version(name: str) -> str:
+def version(name: str, tools: Path = TOOLS) -> str:
     """Version of the tool that its go.mod pins, e.g. `1.19.2`."""
     module, _ = PACKAGES[name]
-    text = (TOOLS / name / "go.mod").read_text()
+    text = (tools / name / "go.mod").read_text()
     match = re.search(rf"{re.escape(module)} v(\S+)", text)
     if match is None:
-        raise HostError(f"host/go_modules/{name}/go.mod requires no {module}")
+        raise HostError(f"{tools / name / 'go.mod'} requires no {module}")
     return match[1]
 
 
-def tool(name: str, progress: Callable[[str], None]) -> Path:
+def tool(name: str, progress: Callable[[str], None], tools: Path = TOOLS) -> Path:
     """Path of the program `name` (a key of `PACKAGES`), built on first use.
 
-    Raises `HostError` when the build fails.
+    `tools` has a directory of that name with go.mod and go.sum. Raises `HostError` when the build
+    fails.
     """
-    module = TOOLS / name
-    target = cache_dir() / "bin" / f"{name}-{version(name)}-{digest([module])}"
+    module, wanted = tools / name, version(name, tools)
+    target = cache_dir() / "bin" / f"{name}-{wanted}-{digest([module])}"
 
     def build(part: Path) -> None:
-        progress(f"building {name} {version(name)} from Go modules (once, takes some minutes)")
+        progress(f"building {name} {wanted} from Go modules (once, takes some minutes)")
         command = [
             str(find_go(progress)), "build", "-C", str(module), "-trimpath",
             "-ldflags=-s -w", "-o", str(part / name), "".join(PACKAGES[name]),

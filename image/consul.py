@@ -25,20 +25,23 @@ from host.paths import cache_dir
 
 NAME: Final = "consul"
 SETTING: Final = "image.consul.release"
-# The configuration, the access control and the agent are tested with these versions of Consul;
-# decision 0005 says with which exactly.
+# The first and the last version that tests/agent/test_consul_versions.py tests.
 FIRST: Final = (1, 19)
-LAST: Final = (1, 21)
+LAST: Final = (1, 19)
 START_LIMIT_S: Final = 60
 VERSION: Final = re.compile(r"^Consul v(\d+)\.(\d+)\.(\d+)(\S*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Release:
-    """An official release: URL of its zip file, and the file's SHA-256 in hexadecimal."""
+    """An official release: URL of its zip file, and the file's SHA-256 in hexadecimal.
+
+    With `allow_untested` it may be newer than the versions that this project is tested with.
+    """
 
     url: str
     sha256: str
+    allow_untested: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,14 @@ def program(release: Release | None, progress: Callable[[str], None]) -> Program
         unpack(archive, part / NAME, release.url)
         archive.unlink()
         version = version_of(part / NAME, release.url)
-        require_supported(version, release.url)
+        require_supported(version, release)
         (part / "version").write_text(version)
         progress(f"the release is Consul {version}, and its SHA-256 is right")
 
     try:
         build_once(target, build)
         version = (target / "version").read_text()
-        require_supported(version, release.url)
+        require_supported(version, release)
     except HostError as error:
         raise type(error)(f"{SETTING}: {error}") from None
     return Program(target / NAME, version)
@@ -124,8 +127,9 @@ def version_of(path: Path, source: str) -> str:
     return found[0].removeprefix("Consul v")
 
 
-def require_supported(version: str, source: str) -> None:
-    """Raise `InputError` unless this project's configuration is made for the version."""
+def require_supported(version: str, release: Release) -> None:
+    """Raise `InputError` unless the version is one that this project is made for."""
+    source = release.url
     number, plus, _ = version.partition("+")
     if plus:
         raise InputError(
@@ -133,11 +137,13 @@ def require_supported(version: str, source: str) -> None:
             f"name the release {number}",
         )
     major, minor = (int(part) for part in number.split(".")[:2])
-    if not FIRST <= (major, minor) <= LAST:
+    if FIRST <= (major, minor) <= LAST:
+        return
+    if (major, minor) < FIRST or not release.allow_untested:
         allowed = f"{_dotted(FIRST)} to {_dotted(LAST)}"
         raise InputError(
             f"{source} is Consul {version}; allowed are versions {allowed}",
-            "docs/decisions/0005-consul.md says how to try and to allow another version",
+            "docs/image.md says how to try a newer one (image.consul.release.allow_untested)",
         )
 
 

@@ -19,6 +19,10 @@ class ConsulRelease(Model):
         pattern=r"^[0-9a-fA-F]{64}$",
         description="SHA-256 of the zip file, from the list of hashes that HashiCorp signs",
     )
+    allow_untested: bool = Field(
+        default=False,
+        description="accept a version that is newer than those this project is tested with",
+    )
 
 
 class ImageConsul(Model):

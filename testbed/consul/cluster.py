@@ -33,10 +33,10 @@ from agent.facts import InstanceFacts
 from common import paths, ports
 from common.names import TAG_DEPLOYMENT, TAG_ROLE, node_prefix, token_secret
 from common.topology import CONSUL_SERVER, Role, Tier
-from host import golang
 from rendering.instance import InstanceContext
 from rendering.templates import render
 from testbed.agent_samples import FACTS, config
+from testbed.consul.program import consul_program
 
 DEPLOYMENT = "demo"
 TENANT = "acme"
@@ -55,6 +55,7 @@ class Node:
     address: IPv4Address
     folder: Path
     server: bool
+    program: Path
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -110,8 +111,13 @@ class LoopbackCluster:
             with suppress(client.exceptions.ResourceExistsException):  # of another test's cluster
                 client.create_secret(Name=name)
 
-    def start(self, *, server: bool, join: Iterable[Node] = ()) -> Node:
-        """A new machine with an empty disk, which knows the addresses of `join`."""
+    def start(
+        self, *, server: bool, join: Iterable[Node] = (), program: Path | None = None
+    ) -> Node:
+        """A new machine with an empty disk, which knows the addresses of `join`.
+
+        Its Consul is `program`, or the one of all tests.
+        """
         number = len(self.nodes) + 10  # EC2 keeps the first addresses of a subnet for itself
         address = f"{self.network}.{number}"
         tags = SERVER_TAGS if server else {TAG_DEPLOYMENT: DEPLOYMENT}
@@ -128,6 +134,7 @@ class LoopbackCluster:
             IPv4Address(address),
             self.folder / f"node-{number}",
             server,
+            program or consul_program(),
         )
         self.nodes.append(node)
         self._write(node, [str(other.address) for other in join])
@@ -136,11 +143,10 @@ class LoopbackCluster:
 
     def run(self, node: Node) -> None:
         """Start a node's Consul with the data that it has."""
-        program = golang.tool("consul", lambda _: None)
         with (node.folder / "log").open("a") as log:
             node.process = subprocess.Popen(
                 [
-                    program, "agent", f"-config-dir={node.folder / 'etc'}",
+                    node.program, "agent", f"-config-dir={node.folder / 'etc'}",
                     f"-config-dir={node.folder / 'run'}",
                 ],
                 stdout=log, stderr=log,

@@ -16,7 +16,7 @@ import requests
 from consul.exceptions import ConsulException
 from consul.std import Consul
 
-from host import golang
+from testbed.consul.program import consul_program
 
 MANAGEMENT = "6e1b7a0e-7a3c-4c1e-9d5f-2f1f6a3c9b01"
 START_LIMIT_S = 90.0
@@ -57,7 +57,7 @@ def consul_server(directory: Path, node: str) -> Iterator[Server]:
         },
     }  # fmt: skip
     (directory / "config.json").write_text(json.dumps(config))
-    program = golang.tool("consul", lambda _: None)
+    program = consul_program()
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
             [program, "agent", f"-config-file={directory / 'config.json'}"], stdout=log

@@ -20,6 +20,7 @@ from common.kamailio import RTPENGINE_SET_MOVED, node_id
 from common.topology import Tier
 from rendering.kamailio_files import kamailio_files
 from settings import load
+from testbed.consul.program import consul_program
 from testbed.sip.netns import ip, own_prefix
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
@@ -27,8 +28,11 @@ NAMESPACE = own_prefix() + "consul"
 
 
 def program(name: str) -> str:
-    """A binary that the image build made, or one of the PATH."""
+    """A binary that the image build made, or one of the PATH; Consul as in other tests."""
     from host.paths import cache_dir
+
+    if name == "consul":
+        return str(consul_program())
 
     built = sorted((cache_dir() / "bin").glob(f"{name}-[0-9]*/{name}"))
     if found := shutil.which(name):

@@ -171,11 +171,11 @@ UNUSABLE: dict[str, tuple[Callable[[Mirror], Release], list[str]]] = {
     ),
     "too old": (
         lambda mirror: mirror.release(zipped(consul=program("1.9.17"))),
-        ["is Consul 1.9.17", "allowed are versions 1.19 to", "0005-consul.md"],
+        ["is Consul 1.9.17", "allowed are versions 1.19 to"],
     ),
     "too new": (
         lambda mirror: mirror.release(zipped(consul=program("2.0.0-rc1"))),
-        ["is Consul 2.0.0-rc1", "allowed are versions 1.19 to"],
+        ["is Consul 2.0.0-rc1", "allowed are versions 1.19 to", "allow_untested"],
     ),
     "needs a licence key": (
         lambda mirror: mirror.release(zipped(consul=program(f"{VERSION}+ent"))),
@@ -239,6 +239,16 @@ def test_a_version_is_judged_again_when_it_comes_from_the_cache(
     monkeypatch.setattr(consul, "LAST", consul.FIRST)
     with pytest.raises(InputError, match=f"is Consul {VERSION}; allowed are"):
         consul.program(release, lambda _: None)
+
+
+def test_newer_version_is_used_when_the_deployment_allows_it(mirror: Mirror) -> None:
+    new, old = (mirror.release(zipped(consul=program(v)), v) for v in ("2.1.0", "1.9.17"))
+    made = consul.program(Release(new.url, new.sha256, allow_untested=True), lambda _: None)
+    assert made.version == "2.1.0"
+    with pytest.raises(InputError, match=r"is Consul 2\.1\.0; allowed are"):
+        consul.program(new, lambda _: None)
+    with pytest.raises(InputError, match=r"is Consul 1\.9\.17; allowed are"):
+        consul.program(Release(old.url, old.sha256, allow_untested=True), lambda _: None)
 
 
 def test_layer_follows_the_hash_of_the_release_and_not_its_place() -> None:
