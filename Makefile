@@ -18,8 +18,8 @@ help: ## show this list
 setup: ## install what synth and the unit tests need; `make demo` installs the rest by itself
 	@scripts/bootstrap
 
-demo: ## deploy the demo on this machine and place calls through it (root)
-	@scripts/bootstrap lab
+demo: ## deploy the demo on this machine and place calls through it (root; else what needs no machines)
+	@scripts/bootstrap demo
 	@$(PYTHON) -m cli demo up
 
 demo-down: ## remove the demo (root)

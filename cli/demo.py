@@ -13,6 +13,7 @@ from demo.cluster import LocalDeployment
 from demo.deploy import log_file
 from demo.internet import Internet
 from demo.up import call_tenant, up, verdict
+from host import preflight
 from host.command_error import BAD_INPUT, CommandError
 from host.errors import HostError
 from host.progress import Board, wide_console
@@ -45,6 +46,7 @@ def up_command(
 ) -> None:
     """Deploy, wait until all checks pass, place calls, and kill a router during a call."""
     chosen = settings.load(deployment)
+    preflight.prepare(console.print)
     handle = _lab(lab)
     with handle.exclusive():
         ok = up(console, handle, chosen, deployment_path(deployment).resolve(), calls=calls)

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 RUN_DIR = Path("/run/netns")
 ETC_DIR = Path("/etc/netns")
+SYSCTL = Path("/proc/sys")  # of the network namespace of whoever looks
 CLONE_NEWNET = 0x40000000
 IP_FREEBIND = 15
 
@@ -61,9 +62,13 @@ def ip(namespace: str, *commands: str) -> None:
 
 
 def sysctl(namespace: str, **values: int | str) -> None:
-    """Set kernel parameters of a namespace; `__` in a name stands for a dot."""
-    pairs = [f"{key.replace('__', '.')}={value}" for key, value in values.items()]
-    run(["nsenter", f"--net={path(namespace)}", "sysctl", "-q", "-w", *pairs])
+    """Set kernel parameters of a namespace; `__` in a name stands for a dot. Raises `OSError`."""
+
+    def write() -> None:
+        for key, value in values.items():
+            (SYSCTL / key.replace("__", "/")).write_text(f"{value}\n")
+
+    inside(namespace, write)
 
 
 def enter(namespace: str) -> None:

@@ -5,26 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
+from host import programs
 from host.errors import HostError
 
 Argument = str | Path
-INOTIFY_LIMIT: Final = Path("/proc/sys/fs/inotify/max_user_instances")
-INOTIFY_INSTANCES: Final = 1024
-
-# program -> Debian package that has it
-PACKAGES = {
-    "debootstrap": "debootstrap",
-    "ip": "iproute2",
-    "nft": "nftables",
-    "nsenter": "util-linux",
-    "setpriv": "util-linux",
-    "systemd-nspawn": "systemd-container",
-    "unshare": "util-linux",
-}
 
 
 def argv(args: Iterable[Argument]) -> list[str]:
@@ -78,31 +65,5 @@ def run(
 
 
 def _missing(program: str) -> HostError:
-    package = PACKAGES.get(program, program)
+    package = programs.package(program)
     return HostError(f"program {program!r} not found", f"apt-get install {package}")
-
-
-def require_host() -> None:
-    """Raise `HostError` unless this user and host can run machines."""
-    if os.geteuid() != 0:
-        raise HostError("the local cloud needs root (namespaces, mounts)", "run it with sudo")
-    missing = [name for name in PACKAGES if shutil.which(name) is None]
-    if missing:
-        packages = sorted({PACKAGES[name] for name in missing})
-        raise HostError(
-            f"missing programs: {', '.join(missing)}", f"apt-get install {' '.join(packages)}"
-        )
-
-
-def raise_limits(progress: Callable[[str], None]) -> None:
-    """Raise the host's limit of inotify instances when a dozen machines would exceed it.
-
-    Distributions set 128 for each user by default, and the systemd of each machine needs some.
-    The lab changes no other setting of the host. The change lasts until the next boot.
-    """
-    try:
-        if int(INOTIFY_LIMIT.read_text()) < INOTIFY_INSTANCES:
-            progress(f"setting fs.inotify.max_user_instances to {INOTIFY_INSTANCES}")
-            INOTIFY_LIMIT.write_text(str(INOTIFY_INSTANCES))
-    except OSError as error:
-        progress(f"cannot raise fs.inotify.max_user_instances: {error}")

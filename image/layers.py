@@ -29,6 +29,7 @@ from host import certificates
 from host.caches import build_once, digest, prune
 from host.errors import HostError
 from host.paths import cache_dir, labs_dir
+from host.preflight import prepare
 from host.run import argv, run
 from image import consul, debian, payload
 
@@ -51,6 +52,7 @@ def build(progress: Progress, release: consul.Release | None = None) -> Image:
 
     Consul is that of `release`, or built from Go modules.
     """
+    prepare(progress)
     ca = certificates.authority().certificate_file
     root = debian.root(progress)
     os_layer = _layer("os", [root], progress, "installing Debian packages", online=True)

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from common import names
 from host.errors import HostError
-from host.run import Argument, argv, raise_limits, require_host
+from host.preflight import prepare, raise_limits, require_host
+from host.run import Argument, argv
 from image import layers
 from image.consul import Release
 from lab import process, sweep
@@ -70,7 +71,7 @@ class Lab:
         Without `boot` only the AWS API runs: Terraform can create everything, but no machine boots.
         `release` is the Consul of the image, as for `image.layers.build`.
         """
-        require_host()
+        prepare(progress)
         with self._locked():
             if self.running:
                 return

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import paths
+from host.paths import labs_dir
 from image import layers
 from rendering.files import File
 
@@ -62,7 +63,7 @@ class ImageRoot:
 def image_root() -> Iterator[ImageRoot]:
     """A fresh root on the image, which is built when the cache lacks it."""
     image = layers.build(lambda _: None)
-    with tempfile.TemporaryDirectory(prefix="c4-root-", dir="/var/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="c4-root-", dir=labs_dir()) as name:
         root = ImageRoot(layers.overlay_option(image.instance), Path(name))
         for part in ("upper", "work", "root", "shared"):
             (root.directory / part).mkdir()

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import host.run
-from host.errors import HostError
-from host.netns import inside, with_prefix
+from host.netns import inside, sysctl, with_prefix
 
 PREFIX = "kt-"
 INSIDE_GATEWAY = "10.40.0.1"
@@ -98,12 +97,11 @@ class Network:
             ip("-n", self.gateway, "link", "add", side, "address", mac, "type", "bridge")
             ip("-n", self.gateway, "address", "add", address, "dev", side)
             ip("-n", self.gateway, "link", "set", side, "up")
-        run(["ip", "netns", "exec", self.gateway, "sysctl", "-qw", "net.ipv4.ip_forward=1"])
+        sysctl(self.gateway, net__ipv4__ip_forward=1)
         run(["ip", "netns", "exec", self.gateway, "nft", "-f", "-"], text=_NAT)
         # What the switch of a subnet passes on is no business of packet filters.
-        filtered = "net.bridge.bridge-nf-call-iptables=0"
-        with contextlib.suppress(HostError):  # the module is not loaded
-            run(["ip", "netns", "exec", self.gateway, "sysctl", "-qw", filtered])
+        with contextlib.suppress(OSError):  # the module is not loaded
+            sysctl(self.gateway, **{"net__bridge__bridge-nf-call-iptables": 0})
 
     def host(self, name: str, *addresses: str) -> str:
         """A new host with these addresses; returns the name of its namespace."""
