@@ -53,19 +53,23 @@ def _claim(config: Config, facts: InstanceFacts) -> IPv4Address:
 
 
 def write_kamailio(facts: InstanceFacts) -> None:
-    """Write `local.cfg`, which holds `#!define`s, and the lists that Kamailio starts with."""
+    """Write `local.cfg`, and the lists that Kamailio starts with."""
+    write(paths.KAMAILIO / paths.LOCAL_CFG.name, local_cfg(facts))
+    for source in sorted(_files(paths.INITIAL_LISTS)):
+        target = paths.KAMAILIO / source.name
+        if not target.exists():  # a list from before is better than the initial one
+            write(target, source.read_text(encoding="utf-8"), owner="c4")
+
+
+def local_cfg(facts: InstanceFacts) -> str:
+    """What Kamailio has to know of its instance, as `#!define`s."""
     defines = {
         "PRIVATE_IP": facts.private_ip,
         "PUBLIC_IP": facts.advertised_ip,
         "NODE_ID": facts.node_id,
         "ZONE": facts.zone,
     }
-    text = "".join(f"#!define {name} {value}\n" for name, value in defines.items())
-    write(paths.KAMAILIO / paths.LOCAL_CFG.name, text)
-    for source in sorted(_files(paths.INITIAL_LISTS)):
-        target = paths.KAMAILIO / source.name
-        if not target.exists():  # a list from before is better than the initial one
-            write(target, source.read_text(encoding="utf-8"), owner="c4")
+    return "".join(f"#!define {name} {value}\n" for name, value in defines.items())
 
 
 def _files(folder: Path) -> list[Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -95,11 +97,28 @@ def main() -> NoReturn:
         _fail(str(error), "", BAD_INPUT)
     except HostError as error:
         _fail(str(error), "", FAILED)
+    except PermissionError as error:
+        _fail(*_not_permitted(error), BAD_INPUT)
     except interrupt.Interrupted:
         _fail(
             "interrupted", "make demo continues from here; make demo-down removes it", INTERRUPTED
         )
     sys.exit(0)
+
+
+def _not_permitted(error: PermissionError) -> tuple[str, str]:
+    """Message and hint: mostly root's local cloud, or root's cache, in the way of another user."""
+    if not error.filename:
+        return str(error), "run it as root"
+    path = Path(error.filename)
+    while not os.access(path.parent, os.X_OK):
+        path = path.parent
+    existing = next(place for place in (path, *path.parents) if place.exists())
+    owner = existing.owner()
+    return (
+        f"{error.filename}: {error.strerror}",
+        f"{existing} belongs to {owner}: run it as {owner}",
+    )
 
 
 def _fail(message: str, hint: str, status: int) -> NoReturn:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import Annotated
 
 import typer
 
 import settings
-from demo import report
+from demo import report, without_machines
 from demo.cluster import LocalDeployment
 from demo.deploy import log_file
 from demo.internet import Internet
 from demo.up import call_tenant, up, verdict
-from host import preflight
+from host import abilities, preflight
 from host.command_error import BAD_INPUT, CommandError
 from host.errors import HostError
 from host.progress import Board, wide_console
@@ -43,13 +44,23 @@ def up_command(
     lab: LabName = DEFAULT_LAB,
     deployment: DeploymentName = None,
     calls: Annotated[bool, typer.Option(help="place calls and kill a router")] = True,
+    machines: Annotated[
+        bool, typer.Option(help="boot machines; the default where that is possible")
+    ] = True,
 ) -> None:
-    """Deploy, wait until all checks pass, place calls, and kill a router during a call."""
+    """Deploy, wait until all checks pass, place calls, and kill a router during a call.
+
+    Where no machine can boot it shows the rest: Terraform, and what instances would boot with.
+    """
     chosen = settings.load(deployment)
-    preflight.prepare(console.print)
     handle = _lab(lab)
+    path = deployment_path(deployment).resolve()
+    if not machines or abilities.missing():
+        without_machines.up(console, handle.names, chosen, path)
+        return
+    preflight.prepare(console.print)
     with handle.exclusive():
-        ok = up(console, handle, chosen, deployment_path(deployment).resolve(), calls=calls)
+        ok = up(console, handle, chosen, path, calls=calls)
     if not ok:
         raise typer.Exit(1)
 
@@ -141,6 +152,8 @@ def _lab(name: str) -> Lab:
 def _running(lab: str, deployment: str | None) -> LocalDeployment:
     handle = _lab(lab)
     chosen = settings.load(deployment)
+    if os.geteuid() != 0:
+        raise CommandError("the local cloud belongs to root", "run it with sudo", BAD_INPUT)
     if not handle.running:
         raise CommandError(f"the local cloud {lab!r} is not running", "start it: make demo")
     return LocalDeployment(handle, chosen)

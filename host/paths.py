@@ -13,5 +13,6 @@ def cache_dir() -> Path:
 
 
 def labs_dir() -> Path:
-    """Directory with the state of each lab."""
-    return Path(os.environ.get("C4_LAB_DIR", "/var/tmp/c4-lab"))
+    """Directory with the state of each lab; another one for each user but root."""
+    user = f"-{os.geteuid()}" if os.geteuid() else ""
+    return Path(os.environ.get("C4_LAB_DIR", f"/var/tmp/c4-lab{user}"))

@@ -131,11 +131,11 @@ class Lab:
 
     def apply(self, stack: str, synth_dir: Path, progress: Progress = silent) -> None:
         """`terraform init` and `apply` of a synthesized stack, inside the cloud."""
-        runner.Runner(self.names, self._work_dir()).apply(stack, synth_dir, progress)
+        self._runner().apply(stack, synth_dir, progress)
 
     def destroy(self, stack: str, synth_dir: Path, progress: Progress = silent) -> None:
         """`terraform destroy` of a synthesized stack."""
-        runner.Runner(self.names, self._work_dir()).destroy(stack, synth_dir, progress)
+        self._runner().destroy(stack, synth_dir, progress)
 
     def client(self, service: str) -> Any:
         """A boto3 client of the lab's AWS API."""
@@ -191,9 +191,9 @@ class Lab:
         self._status()
         return hosts.ensure(self.names, name, address)
 
-    def _work_dir(self) -> Path:
+    def _runner(self) -> runner.Runner:
         self._status()
-        return self.names.state / "terraform"
+        return runner.Runner(self.names.state / "terraform", runner.in_cloud(self.names))
 
     def _machine(self, instance: dict[str, Any]) -> Machine:
         tags = {t["Key"]: t["Value"] for t in instance.get("Tags", [])}

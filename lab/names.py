@@ -46,6 +46,11 @@ class Names:
         return labs_dir() / self.lab
 
     @property
+    def without_machines(self) -> Path:
+        """What the demo without machines leaves; no lab can have this name."""
+        return self.state.with_name(f"{self.lab}-without-machines")
+
+    @property
     def status_file(self) -> Path:
         return self.state / "daemon.json"
 

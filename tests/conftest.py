@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from c4 import cdk
+from host import abilities
 from image import layers
 from testbed import findings, scheduling
 
@@ -20,8 +21,7 @@ except cdk.CdkError as error:
     pytest.exit(str(error), returncode=2)
 
 PROGRAMS = {"sip": "sipp", "e2e": "sipp"}
-NEED_ROOT = {"lab", "e2e"}
-NEED_IMAGE = ("lab", "sip", "e2e")
+NEED_MACHINES = ("lab", "sip", "e2e")  # root, namespaces, and the machine image
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -32,8 +32,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 def _obstacle(marker: str) -> str:
     """Why tests with a marker cannot run here; empty when they can."""
-    if marker in NEED_ROOT and os.geteuid() != 0:
-        return "needs root"
+    if marker in NEED_MACHINES and (reasons := abilities.missing()):
+        return f"no machine can boot here: {'; '.join(reasons)}"
     program = PROGRAMS.get(marker)
     if program and shutil.which(program) is None:
         return f"needs {program}: scripts/bootstrap tests"
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
     in_ci = os.environ.get("CI") == "true"
     items.sort(key=_turn if _is_worker(session.config) else _cheap_first)
     for item in items:
-        for marker in sorted(NEED_ROOT | set(PROGRAMS)):
+        for marker in NEED_MACHINES:
             if item.get_closest_marker(marker) and (obstacle := _obstacle(marker)):
                 if in_ci:
                     session.shouldstop = reason = f"{item.nodeid}: {obstacle}"
@@ -76,8 +76,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     Of several processes the first builds it, and none begins before.
     """
-    wanted = any(item.get_closest_marker(marker) for item in session.items for marker in NEED_IMAGE)
-    if not wanted or os.geteuid() != 0 or session.config.option.collectonly:
+    wanted = any(
+        item.get_closest_marker(marker) for item in session.items for marker in NEED_MACHINES
+    )
+    if not wanted or abilities.missing() or session.config.option.collectonly:
         return
     if _is_worker(session.config) and os.environ["PYTEST_XDIST_WORKER"] != "gw0":
         return

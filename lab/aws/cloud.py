@@ -71,11 +71,10 @@ def client(service: str, region: str, port: int) -> Any:
     )
 
 
-def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) -> int:
-    """Serve everything in threads of this process; returns moto's port on the host's loopback."""
+def start_on_loopback() -> tuple[int, WSGIApplication]:
+    """Serve moto in a thread of this process, on a free port of the host's loopback."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    from lab.aws.imds import MetadataService
     from lab.aws.moto_fixes.cloudwatch import with_cbor
 
     loopback = socket.socket()
@@ -88,10 +87,19 @@ def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) 
 
     api = with_cbor(one_at_a_time(DomainDispatcherApplication(create_backend_app)), cloudwatch)
 
+    serve(loopback, api)
+    return port, api
+
+
+def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) -> int:
+    """Serve everything in threads of this process; returns moto's port on the host's loopback."""
+    from lab.aws.imds import MetadataService
+
+    port, api = start_on_loopback()
+
     def inside(address: IPv4Address, number: int) -> socket.socket:
         return netns.bound_socket(names.cloud_ns, str(address), number, socket.SOCK_STREAM)
 
-    serve(loopback, api)
     serve(inside(API, 80), api)
     serve(inside(API, 443), api, certificate)
     serve(inside(IMDS, 80), MetadataService(views.by_address))

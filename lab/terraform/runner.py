@@ -1,7 +1,8 @@
 """Run Terraform on the local cloud: the real program with the real AWS provider.
 
-It runs inside the cloud namespace, where the DNS names of AWS resolve to moto, and trusts the
-lab's CA. So the stacks need no endpoint settings.
+With machines it runs inside the cloud namespace, where the DNS names of AWS resolve to moto, and
+trusts the lab's CA. Without them its environment names moto's port on loopback. So the stacks need
+no endpoint settings.
 
 Terraform stops cleanly after one SIGINT, and abandons its state after a second one. It has a
 session of its own, so that the terminal's signals do not reach it, and gets one from `interrupt`.
@@ -17,7 +18,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,12 +99,43 @@ class Program:
             _running.discard(self)
 
 
+@dataclass(frozen=True)
+class Access:
+    """How Terraform reaches the AWS API: its environment, and the command line that runs it.
+
+    `command` takes Terraform's own command line, and whether this one needs the API.
+    """
+
+    command: Callable[[Sequence[str], bool], list[str]]
+    environment: Mapping[str, str]
+
+
+def in_cloud(names: Names) -> Access:
+    """Under the names of AWS, in the network of the lab."""
+
+    def command(arguments: Sequence[str], inside: bool) -> list[str]:
+        enter = ["ip", "netns", "exec", names.cloud_ns] if inside else []
+        return cgroups.command_in([*enter, *arguments], *names.guests)
+
+    ca = str(certificates.authority().certificate_file)
+    return Access(command, {"AWS_CA_BUNDLE": ca, "SSL_CERT_FILE": ca})
+
+
+def on_loopback(port: int) -> Access:
+    """At moto's port on this host's loopback."""
+    proxy = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    return Access(
+        lambda arguments, _: list(arguments),
+        {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", **proxy},
+    )
+
+
 class Runner:
     """Runs the stacks of one lab. Each has a working directory and a state in `work_dir`."""
 
-    def __init__(self, names: Names, work_dir: Path) -> None:
-        self._names = names
+    def __init__(self, work_dir: Path, access: Access) -> None:
         self._work_dir = work_dir
+        self._access = access
 
     def apply(self, stack: str, synth_dir: Path, progress: Progress) -> None:
         """Apply a stack. Raises `HostError` with Terraform's own messages."""
@@ -129,6 +162,12 @@ class Runner:
                 tools, directory, ["untaint", "-no-color", address], progress, inside=False
             )
 
+    def changes(self, stack: str, synth_dir: Path, progress: Progress) -> bool:
+        """Whether a plan would change anything. Raises `HostError`."""
+        directory, tools = self._prepare(stack, synth_dir, progress)
+        plan = ["plan", "-detailed-exitcode", "-input=false", "-json", "-lock=false"]
+        return self._terraform(tools, directory, plan, progress, allowed=(0, 2)) == 2
+
     def _prepare(self, stack: str, synth_dir: Path, progress: Progress) -> tuple[Path, Toolchain]:
         source = synth_dir / "stacks" / stack / STACK_FILE
         if not source.is_file():
@@ -153,12 +192,9 @@ class Runner:
 
     def _terraform(
         self, tools: Toolchain, directory: Path, arguments: Sequence[str], progress: Progress,
-        inside: bool = True,
-    ) -> None:  # fmt: skip
-        command = [str(tools.program), *arguments]
-        if inside:
-            command = ["ip", "netns", "exec", self._names.cloud_ns, *command]
-        command = cgroups.command_in(command, *self._names.guests)
+        inside: bool = True, allowed: Collection[int] = (0,),
+    ) -> int:  # fmt: skip
+        command = self._access.command([str(tools.program), *arguments], inside)
         if _interrupted:
             raise HostError(f"terraform {arguments[0]} of stack {directory.name}: interrupted")
         log_file = self._work_dir / f"{directory.name}-{arguments[0]}.log"
@@ -172,10 +208,11 @@ class Runner:
             raise
         finally:
             status = program.wait()
-        if status != 0:
+        if status not in allowed:
             text = "\n".join(errors) or log_file.read_text()[-3000:]
             raise HostError(f"terraform {arguments[0]} of stack {directory.name} failed:\n{text}",
                            f"the whole output is in {log_file}")  # fmt: skip
+        return status
 
     def _environment(self, tools: Toolchain, inside: bool) -> dict[str, str]:
         kept = ("TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
@@ -184,10 +221,8 @@ class Runner:
         }
         env |= {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"} | tools.environment
         if inside:
-            ca = str(certificates.authority().certificate_file)
             env |= {
-                "AWS_CA_BUNDLE": ca,
-                "SSL_CERT_FILE": ca,
+                **self._access.environment,
                 "AWS_ACCESS_KEY_ID": "lab",
                 "AWS_SECRET_ACCESS_KEY": "lab",
                 "AWS_MAX_ATTEMPTS": "3",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from host import abilities
 from host.paths import cache_dir
 from testbed.image_layers import ROOT_VARIABLE, image_layers
 from testbed.load.flood import quiet_hosts
@@ -21,8 +22,11 @@ from testbed.sip.sources import forgive
 def _layers() -> tuple[Path, ...]:
     """Layers of the machine image; skips where there can be none, or not soon."""
     if not os.environ.get(ROOT_VARIABLE):
-        if os.geteuid() != 0:
-            pytest.skip(f"needs root, or {ROOT_VARIABLE} with a Debian 13 tree that has Kamailio")
+        if reasons := abilities.missing():
+            pytest.skip(
+                f"no machine can boot here ({'; '.join(reasons)}), nor is there {ROOT_VARIABLE} "
+                "with a Debian 13 tree that has Kamailio"
+            )
         if os.environ.get("CI") != "true" and not list((cache_dir() / "image").glob("os-*")):
             pytest.skip(f"no machine image yet: run `make demo` once, or set {ROOT_VARIABLE}")
     return image_layers()
@@ -37,8 +41,8 @@ def image_root() -> tuple[Path, ...]:
 @pytest.fixture(scope="module")
 def plane(image_root: tuple[Path, ...]) -> Iterator[Cluster]:
     """Two SBCs, two routers, two rtpengines, two router-confd; shared by a module's tests."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
+    if reasons := abilities.missing():
+        pytest.skip(f"no machine can boot here: {'; '.join(reasons)}")
     with cluster(image_root) as made:
         yield made
 
