@@ -111,7 +111,7 @@ class Board:
                 self._log.flush()
             now = time.monotonic()
             if self._live is None and (force or now - step._last_line > LINE_INTERVAL):
-                step._last_line = now
+                step._last_line = now if step.detail else 0.0  # what it begins with is news
                 self.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def __rich__(self) -> Table:

@@ -38,6 +38,9 @@ def prepare(progress: Callable[[str], None]) -> None:
                 progress(f"making a file system for overlays in {DISK}.ext4")
                 _mount_disk(directory)
             (DISK / name).mkdir(exist_ok=True)
+            for entry in directory.iterdir():  # from before, when nothing needed overlays
+                if not (DISK / name / entry.name).exists():
+                    shutil.move(entry, DISK / name)
             run(["mount", "--bind", DISK / name, directory])
 
 

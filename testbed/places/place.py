@@ -41,6 +41,8 @@ APT: Final = re.compile(r'^Acquire::(\w+::Proxy\S*|Check-\w+|https?::\S*) "[^"]+
 CONFIGURATION: Final = ("/etc/pip.conf", "/etc/npmrc", "/usr/etc/npmrc", "/root/.npmrc")
 CERTIFICATES: Final = Path("/usr/local/share/ca-certificates")
 
+SEEDS: Final = ("bin", "wheels", "terraform/mirror")
+
 Suite = Literal["trixie", "bookworm"]
 Privileges = Literal["privileged", "default"]
 CgroupVersion = Literal["v1", "v2"]
@@ -124,6 +126,16 @@ class Place:
             read.seek(start)
             return process.returncode, read.read().decode(errors="replace")
 
+    def seed(self, home: str = "/root") -> None:
+        """Put what takes long to build and does not depend on a place into its cache.
+
+        That is what this machine has of Consul, OpenTofu, Python packages and the AWS provider.
+        """
+        for name in SEEDS:
+            if (source := cache_dir() / name).is_dir():
+                target = self.upper / home.lstrip("/") / ".cache/c4" / name
+                shutil.copytree(source, target, symlinks=True)
+
     def _end(self) -> None:
         cgroups.kill(self.group)
         self.group.mkdir(exist_ok=True)
@@ -142,10 +154,8 @@ def place(
     sweep()
     root = debian(suite)
     name = f"{PREFIX}{os.getpid()}"
-    with tempfile.TemporaryDirectory(
-        prefix=f"{name}-", dir=FOLDER, ignore_cleanup_errors=True
-    ) as t:
-        directory = Path(t)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=FOLDER) as temporary:
+        directory = Path(temporary)
         for part in ("upper", "work", "root"):
             (directory / part).mkdir()
         made = Place(directory, root, cgroups.create(name), privileges, cgroup_version)
