@@ -114,7 +114,10 @@ def _not_permitted(error: PermissionError) -> tuple[str, str]:
     while not os.access(path.parent, os.X_OK):
         path = path.parent
     existing = next(place for place in (path, *path.parents) if place.exists())
-    owner = existing.owner()
+    try:
+        owner = existing.owner()
+    except KeyError:  # no such user here
+        owner = f"user {existing.stat().st_uid}"
     return (
         f"{error.filename}: {error.strerror}",
         f"{existing} belongs to {owner}: run it as {owner}",

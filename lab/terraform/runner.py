@@ -123,11 +123,12 @@ def in_cloud(names: Names) -> Access:
 
 def on_loopback(port: int) -> Access:
     """At moto's port on this host's loopback."""
-    proxy = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-    return Access(
-        lambda arguments, _: list(arguments),
-        {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", **proxy},
-    )
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    return Access(lambda arguments, _: list(arguments), environment)
 
 
 class Runner:

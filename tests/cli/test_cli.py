@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+import settings
 from cli import app, interrupt
+from demo import without_machines
+from host import abilities
 from settings.load import ROOT
 
 
@@ -156,3 +160,42 @@ def _until(check: Callable[[], bool]) -> None:
     while not check():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_file_of_another_user_is_a_sentence(
+    c4: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "demo" / "daemon.json"
+
+    def refuse(_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+    monkeypatch.setattr(settings, "load", refuse)
+
+    done = c4("settings", "check", "demo")
+
+    assert done.returncode == 2
+    assert f"{file}: Permission denied" in done.stderr
+    assert f"{tmp_path} belongs to {tmp_path.owner()}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_local_cloud_is_for_root_only(c4: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    done = c4("demo", "status")
+
+    assert done.returncode == 2
+    assert "the local cloud belongs to root" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["demo", "up"], ["demo", "up", "--no-machines"]])
+def test_demo_without_machines_is_chosen(
+    c4: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    chosen: list[object] = []
+    monkeypatch.setattr(abilities, "missing", lambda: ("you are not root",))
+    monkeypatch.setattr(without_machines, "up", lambda *arguments: chosen.append(arguments))
+
+    assert c4(*command).returncode == 0
+    assert len(chosen) == 1
