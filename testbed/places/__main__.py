@@ -18,10 +18,13 @@ def main() -> int:
     parser.add_argument("--user", default="root")
     parser.add_argument("--timeout", type=float, default=7200, help="seconds")
     parser.add_argument("--log", type=Path, help="file for the output")
+    parser.add_argument("--seed", action="store_true", help="with this machine's built programs")
     parser.add_argument("script", help="for /bin/sh; our code is in the bundle /mnt/c4.bundle")
     wanted = parser.parse_args()
     try:
         with place(wanted.suite, wanted.privileges, wanted.cgroups) as made:
+            if wanted.seed:
+                made.seed("/root" if wanted.user == "root" else f"/home/{wanted.user}")
             status, _ = made.run(
                 wanted.script, user=wanted.user, timeout=wanted.timeout, log=wanted.log
             )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from host import golang
 from host.caches import build_once, digest
 from host.errors import HostError
 from host.paths import cache_dir
@@ -129,8 +130,10 @@ class Place:
     def seed(self, home: str = "/root") -> None:
         """Put what takes long to build and does not depend on a place into its cache.
 
-        That is what this machine has of Consul, OpenTofu, Python packages and the AWS provider.
+        That is what this machine has of Consul, Python packages and the AWS provider, and OpenTofu,
+        which it builds if it has none.
         """
+        golang.tool("opentofu", print)
         for name in SEEDS:
             if (source := cache_dir() / name).is_dir():
                 target = self.upper / home.lstrip("/") / ".cache/c4" / name
