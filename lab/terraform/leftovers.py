@@ -32,6 +32,7 @@ POLL: Final = 0.2  # seconds
 BACKEND_FAILED: Final = "errored.tfstate"  # Terraform writes it when it cannot write its state
 CANCELED: Final = "context canceled"  # of a request, by an interrupt
 SUFFIX: Final = ".tfstate"
+BACKUP: Final = ".backup"  # Terraform keeps the state before the first one that it writes
 
 
 def end_programs(names: Names, progress: Callable[[str], None]) -> None:
@@ -100,15 +101,19 @@ def tainted(state: Path, kinds: frozenset[str]) -> list[str]:
 
 
 def _resources(state: Path) -> list[dict[str, Any]]:
-    if not state.exists():
+    if not state.exists() or not (text := state.read_text()):
         return []
-    found: list[dict[str, Any]] = json.loads(state.read_text()).get("resources", [])
+    found: list[dict[str, Any]] = json.loads(text).get("resources", [])
     return [resource for resource in found if resource["mode"] == "managed"]
 
 
 def _whole(state: Path) -> bool:
+    """True for a state, and for the empty file that Terraform makes before it writes the first."""
+    text = state.read_text()
+    if not text:
+        return not state.with_name(state.name + BACKUP).exists()
     try:
-        return isinstance(json.loads(state.read_text()), dict)
+        return isinstance(json.loads(text), dict)
     except ValueError:
         return False
 

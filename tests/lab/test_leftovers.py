@@ -97,6 +97,18 @@ def test_what_may_be_created_twice_is_no_damage(tmp_path: Path) -> None:
     assert leftovers.damage(tmp_path) == []
 
 
+def test_a_state_that_was_never_written_is_no_damage(tmp_path: Path) -> None:
+    """Terraform makes the file when it begins to plan, and fills it when it has made something."""
+    file = state(tmp_path)
+    file.write_text("")
+    log(tmp_path, event("apply_start", "data.aws_region.here", "read"))
+    assert leftovers.damage(tmp_path) == []
+    log(tmp_path, event("apply_start", ROLE), event("apply_complete", ROLE))
+    assert ROLE in leftovers.damage(tmp_path)[0]
+    file.with_name(file.name + leftovers.BACKUP).write_text("{}")
+    assert "not complete" in leftovers.damage(tmp_path)[0]
+
+
 def test_half_a_state_and_one_that_could_not_be_written_are_damage(tmp_path: Path) -> None:
     file = state(tmp_path, DATABASE)
     file.write_text(file.read_text()[:-9])
