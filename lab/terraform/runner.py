@@ -32,6 +32,7 @@ from lab.terraform.provider import Toolchain, toolchain
 
 Progress = Callable[[str], None]
 APPLY_LIMIT: Final = 1800  # seconds
+ATTEMPTS: Final = 6  # of a request: half a minute, in which a busy machine answers
 POLL: Final = 0.1  # seconds
 STACK_FILE: Final = "cdk.tf.json"
 # Types that exist after one request, and for which Terraform then waits a long time. Whoever
@@ -226,7 +227,7 @@ class Runner:
                 **self._access.environment,
                 "AWS_ACCESS_KEY_ID": "lab",
                 "AWS_SECRET_ACCESS_KEY": "lab",
-                "AWS_MAX_ATTEMPTS": "3",
+                "AWS_MAX_ATTEMPTS": str(ATTEMPTS),
                 "AWS_EC2_METADATA_DISABLED": "true",
             }
         return env
@@ -246,7 +247,7 @@ def localized(document: dict[str, Any], work_dir: Path) -> dict[str, Any]:
         reads["backend"] = "local"
     for provider in result.get("provider", {}).get("aws", []):
         # By default a request with a wrong certificate is retried for nine minutes.
-        provider["max_retries"] = 3
+        provider["max_retries"] = ATTEMPTS
     return result
 
 

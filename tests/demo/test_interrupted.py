@@ -47,6 +47,8 @@ MARK: Final = "C4_TEST_INTERRUPTED"  # every process that the command starts inh
 REACH_S: Final = 900.0  # until a moment is reached; the machine may be busy
 END_S: Final = 200.0  # until an interrupted command has ended
 INTERRUPTED: Final = 130
+STARTS: Final = 3
+COMPLETE: Final = re.compile(r"OK: 11 of 11 instances pass their checks; \d+ calls of 12 kinds")
 HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 
@@ -251,13 +253,11 @@ def test_a_start_after_any_interrupt_finishes(lab: Lab, capsys: pytest.CaptureFi
         no_orphan(lab)
         if left := re.search("local cloud of the last start: done (.*)", command.log()):
             say(f"        found before: {left[1]}")
-    complete(lab)
-    say("the last start is complete")
+    say(f"complete after {complete(lab)} start(s)")
     (database,) = lab.client("rds").describe_db_instances()["DBInstances"]
     name = database["DBInstanceIdentifier"]
     lab.client("rds").delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
-    complete(lab)
-    say("another one with a new database too")
+    say(f"with a new database complete after {complete(lab)} start(s)")
     lab.down()
     no_orphan(lab)
     assert not cgroups.processes(cgroups.root() / lab.names.cgroup)
@@ -266,15 +266,23 @@ def test_a_start_after_any_interrupt_finishes(lab: Lab, capsys: pytest.CaptureFi
     assert f"{lab.names.state}/" not in Path("/proc/self/mounts").read_text()
 
 
-def complete(lab: Lab) -> None:
-    """A start that is not interrupted: every instance passes, and every call succeeds."""
-    command = Command(lab)
-    status = command.ended(REACH_S)
-    assert status == 0, command.tail()
-    command.terminal_is_as_before()
-    text = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", command.shown).decode(errors="replace")
-    assert re.search(r"OK: 11 of 11 instances pass their checks; \d+ calls of 12 kinds", text), text
-    command.close_terminal()
+def complete(lab: Lab) -> int:
+    """Start until every instance passes and every call succeeds; the number of starts.
+
+    One is enough, but on a machine that is busy with something else, where a start may give up: it
+    says so, and the next one goes on.
+    """
+    for attempt in range(1, STARTS + 1):
+        command = Command(lab)
+        status = command.ended(REACH_S)
+        command.terminal_is_as_before()
+        command.close_terminal()
+        text = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", command.shown).decode(errors="replace")
+        assert "Traceback" not in text, text
+        if status == 0:
+            assert COMPLETE.search(text), text
+            return attempt
+    pytest.fail(f"{STARTS} starts did not finish; the last one:\n{command.tail()}")
 
 
 def no_orphan(lab: Lab) -> None:
