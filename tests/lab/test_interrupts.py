@@ -21,7 +21,7 @@ from lab.names import Names
 from lab.network.networks import INTERNET_BRIDGE
 from lab.terraform import leftovers
 from lab.terraform.provider import Toolchain
-from lab.terraform.runner import STACK_FILE, Runner
+from lab.terraform.runner import STACK_FILE, Runner, in_cloud
 from settings.load import ROOT
 
 
@@ -97,7 +97,7 @@ def test_a_database_whose_creation_was_interrupted_is_kept(names: Names, tmp_pat
     stack.mkdir()
     backend = {"terraform": {"backend": {"local": {"path": str(state)}}}}
     (stack / STACK_FILE).write_text(json.dumps(backend))
-    Runner(names, tmp_path)._adopt(Toolchain(program), stack, print)
+    Runner(tmp_path, in_cloud(names))._adopt(Toolchain(program), stack, print)
     assert (tmp_path / "calls").read_text() == "untaint -no-color aws_db_instance.one\n"
 
 
