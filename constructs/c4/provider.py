@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,8 @@ SOURCE: Final = "hashicorp/aws"
 VERSION: Final = "6.34.0"
 LOCKS: Final = DEPLOYMENTS / "locks"
 LOCK_FILE: Final = ".terraform.lock.hcl"
+HASH: Final = re.compile(r'"(?:h1|zh):')
+LOCKED: Final = re.compile(r'^(?:provider "(\S+)" \{|\s+version\s*=\s*"(\S+)")$', re.M)
 
 
 def require(stack: TerraformStack) -> None:
@@ -44,17 +45,13 @@ def place_locks(outdir: Path) -> None:
 
     While the kept one has no checksums, a stack keeps those that Terraform has recorded there.
     """
-    kept = kept_lock()
+    kept = kept_lock().read_text(encoding="utf-8")
     for stack in sorted(outdir.glob("stacks/*/cdk.tf.json")):
         lock = stack.with_name(LOCK_FILE)
-        if _hashes(kept) or not lock.exists() or _version(lock) != VERSION:
-            shutil.copyfile(kept, lock)
+        if HASH.search(kept) or not lock.exists() or not _same(kept, lock):
+            lock.write_text(kept, encoding="utf-8")
 
 
-def _hashes(lock: Path) -> list[str]:
-    return re.findall(r'"((?:h1|zh):[^"]+)"', lock.read_text(encoding="utf-8"))
-
-
-def _version(lock: Path) -> str | None:
-    found = re.search(r'^\s*version\s*=\s*"([^"]+)"', lock.read_text(encoding="utf-8"), re.M)
-    return found and found[1]
+def _same(kept: str, lock: Path) -> bool:
+    """Are both for the same version of the provider, from the same registry?"""
+    return LOCKED.findall(kept) == LOCKED.findall(lock.read_text(encoding="utf-8"))
