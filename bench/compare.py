@@ -44,7 +44,6 @@ WARM_UP = 20, 5  # calls per second, seconds
 START_S = 180  # limit; a busy machine takes long
 STOP_S = 60
 LINGER_S = 6  # until records are stored and transactions forgotten: they are part of a call's cost
-SPOILED = 5  # pairs that may be repeated because a call was lost in them
 ALL = "together"
 
 
@@ -170,7 +169,7 @@ def by_kind(cpu: Mapping[str, float]) -> dict[str, float]:
 def rounds(sides: tuple[Side, Side], pairs: int, load: Load) -> list[tuple[Round, Round]]:
     """The rounds of both sides, in pairs; a pair with a lost call is played again.
 
-    Raises `HostError` when that happens too often.
+    Raises `HostError` when that happens to more pairs than are wanted.
     """
     played: list[tuple[Round, Round]] = []
     spoiled = 0
@@ -199,7 +198,7 @@ def rounds(sides: tuple[Side, Side], pairs: int, load: Load) -> list[tuple[Round
             progress.update(task, completed=len(played), last=said)
             if not console.is_terminal:
                 progress.console.print(f"{len(played)} of {pairs}: {said}", highlight=False)
-            if spoiled > SPOILED:
+            if spoiled > pairs:
                 raise HostError(
                     f"calls were lost in {spoiled} pairs at {load.rate} calls/s",
                     "the machine is too busy, or too slow: try a lower --rate",

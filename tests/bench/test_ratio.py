@@ -115,5 +115,5 @@ def test_a_pair_with_a_lost_call_is_repeated(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_machine_that_loses_calls_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "play", lambda *_: Round({compare.ALL: 1.0}, 100, 1, 0))
-    with pytest.raises(HostError, match="lost in 6 pairs at 100 calls/s"):
+    with pytest.raises(HostError, match="lost in 11 pairs at 100 calls/s"):
         compare.rounds(_sides(), 10, compare.Load(100, 15))
