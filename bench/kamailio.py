@@ -41,6 +41,7 @@ from bench.ratio import FEWEST_PAIRS
 from bench.report import Run
 from bench.router_confd_instances import RealRouterConfd, real_router_confd
 from cli import interrupt
+from cli.version import revision
 from common import ports
 from host.command_error import FAILED, INTERRUPTED, CommandError
 from host.errors import HostError
@@ -126,7 +127,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     commit = trees.commit_of(arguments.against) if arguments.against else ""
     other_layers = chosen_layers(root, "--against-root") if root else ()
     layers = image_layers()
-    ours = f"this tree ({trees.described()})" if commit else "the machine image"
+    ours = f"this tree ({revision() or 'no revision'})" if commit else "the machine image"
     theirs = [f"{arguments.against} ({commit[:7]})"] if commit else []
     theirs += [root] if root else []
     with (

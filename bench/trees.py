@@ -29,12 +29,6 @@ def commit_of(revision: str) -> str:
     return done.stdout.strip()
 
 
-def described() -> str:
-    """Short hash of this tree's commit, with a `+` when files differ from it."""
-    done = _git("describe", "--always", "--exclude=*", "--dirty=+")
-    return done.stdout.strip() or "no revision"
-
-
 def _git(*arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
     return run(["git", "-C", ROOT, *arguments], check=check)
 
