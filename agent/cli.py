@@ -72,6 +72,15 @@ def maintenance(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def version(_: argparse.Namespace) -> int:
+    """print the versions of the programs in the image, as JSON"""
+    try:
+        print(paths.VERSIONS.read_text(encoding="utf-8"), end="")
+    except OSError as error:
+        raise AgentError(f"{paths.VERSIONS}: cannot be read: {error.strerror}") from None
+    return 0
+
+
 def _consul(config: Config) -> LocalConsul:
     from agent.consul import leader
     from agent.consul.local import LocalConsul
@@ -95,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser("c4-agent", description="The agent of a Wazo C4 instance.")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (boot, run, drain, apply, maintenance):
+    for command in (boot, run, drain, apply, maintenance, version):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         if command is apply:

@@ -14,7 +14,7 @@ import settings
 from cli import interrupt
 from cli.demo import app as demo_app
 from cli.image import app as image_app
-from cli.version import project_version
+from cli.version import project_version, versions
 from host.command_error import BAD_INPUT, FAILED, INTERRUPTED, CommandError
 from host.errors import HostError, InputError
 from host.progress import wide_console
@@ -68,6 +68,18 @@ def check_settings(
         f"tenants: {tenants}",
         highlight=False,
     )
+
+
+@app.command()
+def version(
+    as_json: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
+) -> None:
+    """Print the versions of this project, of what it uses, and of what is in the machine image."""
+    found = versions()
+    if as_json:
+        console.print(found.json(), highlight=False, markup=False, soft_wrap=True)
+    else:
+        console.print(found.table(), highlight=False)
 
 
 @app.command()

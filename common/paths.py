@@ -9,6 +9,7 @@ from typing import Final
 # What the image brings.
 APP: Final = Path("/opt/c4/app")  # our own packages
 VENV: Final = Path("/opt/c4/venv")  # Python with the packages of others
+VERSIONS: Final = Path("/opt/c4/versions.json")  # of the programs in the image, by name
 AGENT_PROGRAM: Final = Path("/usr/local/bin/c4-agent")
 STATE: Final = Path("/var/lib/c4")  # home of the user c4
 CONSUL_DATA: Final = Path("/var/lib/consul")  # home of the user consul

@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from c4 import cdk
+from cli.version import in_a_line, in_image, project_version, revision, tools
 from host import abilities
 from image import layers
 from testbed import findings, scheduling
@@ -22,6 +23,11 @@ except cdk.CdkError as error:
 
 PROGRAMS = {"sip": "sipp", "e2e": "sipp"}
 NEED_MACHINES = ("lab", "sip", "e2e")  # root, namespaces, and the machine image
+
+
+def pytest_report_header() -> list[str]:
+    """What is tested, and with what; the image's versions follow when a test needs the image."""
+    return [f"wazo-c4-aws {project_version()} ({revision()})", f"with {in_a_line(tools())}"]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -90,7 +96,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         with capture.global_and_fixture_disabled():
             print(f"machine image: {message}", file=sys.stderr)
 
-    layers.build(say)
+    image = layers.build(say)
+    if versions := in_image(image.instance):
+        say(in_a_line(versions))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -33,6 +33,7 @@ def _agent(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["boot"], f"{paths.CONFIG}: cannot be read"),
         (["run"], f"{paths.CONFIG}: cannot be read"),
         (["maintenance", "on"], f"{paths.CONFIG}: cannot be read"),
+        (["version"], f"{paths.VERSIONS}: cannot be read"),
     ],
 )
 def test_an_error_is_one_line_for_the_journal(arguments: list[str], problem: str) -> None:
