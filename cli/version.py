@@ -65,7 +65,7 @@ def project_version() -> str:
 def revision() -> str:
     """Short hash of the checkout's commit, `+` when files differ from it; empty without git."""
     try:
-        command = ["git", "-C", ROOT, "describe", "--always", "--exclude=*", "--dirty=+"]
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty=+"]
         return run(command, check=False).stdout.strip()
     except HostError:
         return ""
