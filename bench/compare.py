@@ -41,10 +41,14 @@ OLDER = (
 )
 TALK = Talk(1, 1)
 WARM_UP = 20, 5  # calls per second, seconds
-START_S = 180  # limit; a busy machine takes long
+START_S = 300  # limit; a busy machine takes long
 STOP_S = 60
 LINGER_S = 6  # until records are stored and transactions forgotten: they are part of a call's cost
 ALL = "together"
+
+
+class NotStarted(HostError):
+    """A plane did not start."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Round:
 
 @contextmanager
 def served(side: Side) -> Iterator[dict[str, Any]]:
-    """The side's plane, as `bench/plane_server.py` describes it. Raises `HostError`."""
+    """The side's plane, as `bench/plane_server.py` describes it. Raises `NotStarted`."""
     paths = [str(side.tree), str(side.tree / "constructs")]
     command = [sys.executable, "-P", str(side.server), ":".join(map(str, side.layers))]
     with tempfile.TemporaryFile("w+", errors="replace") as log:
@@ -121,7 +125,7 @@ def served(side: Side) -> Iterator[dict[str, Any]]:
         if not line:
             log.seek(0)
             end = "\n".join(log.read().strip().splitlines()[-8:])
-            raise HostError(f"{side.name}: its SIP plane did not start:\n{end}")
+            raise NotStarted(f"{side.name}: its SIP plane did not start:\n{end}")
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:
@@ -169,7 +173,8 @@ def by_kind(cpu: Mapping[str, float]) -> dict[str, float]:
 def rounds(sides: tuple[Side, Side], pairs: int, load: Load) -> list[tuple[Round, Round]]:
     """The rounds of both sides, in pairs; a pair with a lost call is played again.
 
-    Raises `HostError` when that happens to more pairs than are wanted.
+    So is one whose plane does not start, unless none has started yet. Raises `HostError` when that
+    happens to more pairs than are wanted.
     """
     played: list[tuple[Round, Round]] = []
     spoiled = 0
@@ -183,24 +188,29 @@ def rounds(sides: tuple[Side, Side], pairs: int, load: Load) -> list[tuple[Round
         while len(played) < pairs:
             order = (0, 1) if len(played) % 2 == 0 else (1, 0)
             results: dict[int, Round] = {}
-            for which in order:
-                progress.update(task, description=sides[which].name)
-                results[which] = play(sides[which], load)
-            pair = results[0], results[1]
-            costs = " / ".join(f"{r.cpu_ms[ALL]:.2f}" for r in pair)
-            lost = [r.lost for r in pair]
-            said = f"{costs} ms of CPU per call"
-            if any(lost):
+            try:
+                for which in order:
+                    progress.update(task, description=sides[which].name)
+                    results[which] = play(sides[which], load)
+            except NotStarted:
+                if not played:
+                    raise
                 spoiled += 1
-                said += f"; {lost[0]} / {lost[1]} calls lost: again"
+                said = f"{sides[which].name} did not start: again"
             else:
-                played.append(pair)
+                pair = results[0], results[1]
+                said = " / ".join(f"{r.cpu_ms[ALL]:.2f}" for r in pair) + " ms of CPU per call"
+                if any(r.lost for r in pair):
+                    spoiled += 1
+                    said += f"; {pair[0].lost} / {pair[1].lost} calls lost: again"
+                else:
+                    played.append(pair)
             progress.update(task, completed=len(played), last=said)
             if not console.is_terminal:
                 progress.console.print(f"{len(played)} of {pairs}: {said}", highlight=False)
             if spoiled > pairs:
                 raise HostError(
-                    f"calls were lost in {spoiled} pairs at {load.rate} calls/s",
+                    f"{spoiled} pairs were spoiled at {load.rate} calls/s, the last one: {said}",
                     "the machine is too busy, or too slow: try a lower --rate",
                 )
     return played

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 from common import ports
 from host.errors import HostError
-from testbed.router_confd.instance import ROOT, Instance, Site, free_port
+from testbed.router_confd.instance import ROOT, START_LIMIT, Instance, Site, free_port
 from testbed.router_confd.postgres import Postgres
 from testbed.sip.addresses import CALLEE, CALLER
 from testbed.sip.netns import run
@@ -99,7 +99,7 @@ def _fill(postgres: Postgres, directory: Path, numbers: int) -> list[str]:
 
 
 def _await(namespace: str, url: str, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
         try:
             run(["ip", "netns", "exec", namespace, "curl", "-fsS", "-o", "/dev/null", url])

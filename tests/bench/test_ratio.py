@@ -113,7 +113,33 @@ def test_a_pair_with_a_lost_call_is_repeated(monkeypatch: pytest.MonkeyPatch) ->
     assert first.count("this tree") == first.count("main") == 5
 
 
+def test_a_plane_that_does_not_start_once_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fails = iter([False] * 4 + [True])
+
+    def play(side: Side, _: compare.Load) -> Round:
+        if next(fails, False):
+            raise compare.NotStarted(side.name)
+        return Round({compare.ALL: 1.0}, 100, 0, 0)
+
+    monkeypatch.setattr(compare, "play", play)
+
+    assert len(compare.rounds(_sides(), 10, compare.Load(100, 15))) == 10
+
+
+def test_a_tree_that_never_starts_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    def play(side: Side, _: compare.Load) -> Round:
+        raise compare.NotStarted("no Kamailio")
+
+    monkeypatch.setattr(compare, "play", play)
+    with pytest.raises(HostError, match="no Kamailio"):
+        compare.rounds(_sides(), 10, compare.Load(100, 15))
+
+
 def test_a_machine_that_loses_calls_ends_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "play", lambda *_: Round({compare.ALL: 1.0}, 100, 1, 0))
-    with pytest.raises(HostError, match="lost in 11 pairs at 100 calls/s"):
+    with pytest.raises(
+        HostError, match=r"11 pairs were spoiled at 100 calls/s, .* 1 / 1 calls lost"
+    ):
         compare.rounds(_sides(), 10, compare.Load(100, 15))
