@@ -27,7 +27,8 @@ NEED_MACHINES = ("lab", "sip", "e2e")  # root, namespaces, and the machine image
 
 def pytest_report_header() -> list[str]:
     """What is tested, and with what; the image's versions follow when a test needs the image."""
-    return [f"wazo-c4-aws {project_version()} ({revision()})", f"with {in_a_line(tools())}"]
+    ours = f"wazo-c4-aws {project_version()} ({revision() or 'no git revision'})"
+    return [ours, f"with {in_a_line(tools())}"]
 
 
 @pytest.hookimpl(optionalhook=True)
