@@ -37,7 +37,7 @@ SERVER = Path("bench/plane_server.py")
 # A file that tells the age of a tree without a server of its own, and the server for such a tree.
 OLDER = (
     (Path("testbed/sip/plane.py"), ROOT / SERVER),
-    (Path("tests/kamailio/cluster.py"), ROOT / "bench/plane_server_0_1.py"),
+    (Path("bench/bare.py"), ROOT / "bench/plane_server_0_1.py"),
 )
 TALK = Talk(1, 1)
 WARM_UP = 20, 5  # calls per second, seconds

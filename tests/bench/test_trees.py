@@ -139,7 +139,7 @@ def test_a_tree_without_a_plane_is_too_old(tmp_path: Path) -> None:
     [
         ("bench/plane_server.py", "bench/plane_server.py"),
         ("testbed/sip/plane.py", "bench/plane_server.py"),
-        ("tests/kamailio/cluster.py", "bench/plane_server_0_1.py"),
+        ("bench/bare.py", "bench/plane_server_0_1.py"),
     ],
 )
 def test_each_tree_is_served_by_what_knows_its_names(
