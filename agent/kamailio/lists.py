@@ -57,8 +57,8 @@ def whole(rendered: bytes) -> str:
     except UnicodeDecodeError as error:
         raise ListDamaged(f"byte {error.start} is not UTF-8") from None
     body, end, rest = text.rpartition(f"\n{kamailio.LIST_END}\n")
-    if not end or rest or "\0" in body:
-        raise ListDamaged(f"it does not end in the line {kamailio.LIST_END!r}")
+    if not end or rest or kamailio.LIST_END in body or "\0" in body:
+        raise ListDamaged(f"its only and last line {kamailio.LIST_END!r} is missing")
     return body + "\n"
 
 
