@@ -19,7 +19,7 @@ from settings import Deployment
 from settings.load import ENVIRONMENT_VARIABLE, ROOT
 
 SHARED_STACKS = ("network", "consul")
-SYNTH_TIMEOUT_S = 300
+SYNTH_TIMEOUT_S = 1200  # seconds; five of them suffice on a machine that does only this
 
 
 def log_file(lab: Lab) -> Path:
@@ -35,15 +35,20 @@ def synth(deployment_file: Path, outdir: Path) -> None:
         "CDKTF_OUTDIR": str(outdir),
         "PYTHONPATH": f"{ROOT}:{ROOT / 'constructs'}",
     }
-    done = subprocess.run(
-        ends_with_us([sys.executable, "main.py"]),
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SYNTH_TIMEOUT_S,
-    )
+    try:
+        done = subprocess.run(
+            ends_with_us([sys.executable, "main.py"]),
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SYNTH_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandError(
+            f"synth has not ended after {SYNTH_TIMEOUT_S} s", "try again when this machine is idle"
+        ) from None
     if done.returncode != 0:
         text = (done.stderr or done.stdout).strip()
         raise CommandError(f"synth failed:\n{text[-3000:]}", "", done.returncode)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from common import paths
 from common.names import TAG_ROLE, TAG_TENANT
 from common.topology import Tier
-from demo import boot_files, kamailio_check
+from demo import boot_files, kamailio_check, without_machines
+from host import abilities
+from host.command_error import CommandError
 from lab.aws.views import InstanceView
+from lab.names import Names
 from rendering import user_data
 from settings import load
 
@@ -103,3 +109,62 @@ def test_no_kamailio_is_an_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kamailio_check, "find", lambda: None)
 
     assert "there is no `kamailio`" in kamailio_check.obstacle()
+
+
+class FakeLab:
+    """A lab whose Terraform does what it is told; one SBC exists until it is destroyed."""
+
+    def __init__(self, sbc: InstanceView, *, changed: str = "") -> None:
+        self.calls: list[str] = []
+        self._sbc = sbc
+        self._changed = changed
+
+    def apply(self, stack: str, synth_dir: Path, progress: object) -> None:
+        self.calls.append(f"apply {stack}")
+
+    def changes(self, stack: str, synth_dir: Path, progress: object) -> bool:
+        self.calls.append(f"plan {stack}")
+        return stack == self._changed
+
+    def destroy(self, stack: str, synth_dir: Path, progress: object) -> None:
+        self.calls.append(f"destroy {stack}")
+
+    def instances(self) -> list[InstanceView]:
+        return [] if "destroy network" in self.calls else [self._sbc]
+
+
+def shown(lab: FakeLab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the demo without machines prints on such a lab."""
+    monkeypatch.setenv("C4_LAB_DIR", str(folder))
+    monkeypatch.setattr(without_machines, "synth", lambda *_: None)
+    monkeypatch.setattr(without_machines, "loopback_lab", lambda _: nullcontext(lab))
+    monkeypatch.setattr(kamailio_check, "find", lambda: None)
+    monkeypatch.setattr(abilities, "missing", lambda: ("you are not root",))
+    console = Console(file=io.StringIO(), width=140)
+    without_machines.up(console, Names("demo"), load("demo"), Path("demo.yaml"))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_demo_without_machines_says_that_no_call_was_placed(
+    sbc: InstanceView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = FakeLab(sbc)
+    said = shown(lab, tmp_path, monkeypatch)
+
+    assert lab.calls == [
+        "apply network", "apply consul", "apply acme", "plan network", "plan consul", "plan acme",
+        "destroy acme", "destroy consul", "destroy network",
+    ]  # fmt: skip
+    assert "NO CALL WAS PLACED: no machine can boot here (you are not root)." in said
+    assert "docker run --privileged" in said.partition("NO CALL")[2]
+    assert "were not checked: there is no `kamailio`" in said
+    folder = tmp_path / "demo-without-machines/instances/acme-sbc-i-0123456789abcdef0"
+    assert (folder / str(paths.KAMAILIO_CFG).lstrip("/")).is_file()
+
+
+def test_a_second_plan_that_is_not_empty_fails(
+    sbc: InstanceView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CommandError, match="a second plan of consul is not empty"):
+        shown(FakeLab(sbc, changed="consul"), tmp_path, monkeypatch)
