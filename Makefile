@@ -32,6 +32,8 @@ test: ## every behaviour but those of `make faults` (root; the first run builds 
 
 test-all: ## the same, and each variant of it (root); before a release
 	@scripts/bootstrap tests
+	@C4_SIP_PACKAGES=backports $(PYTEST) -n $(WORKERS) -m "not faults and not exhaustive" \
+	  tests/kamailio tests/rendering/test_programs.py $(PYTEST_ARGS)
 	@$(PYTEST) -n $(WORKERS) -m "not faults" $(PYTEST_ARGS)
 
 test-unit: ## the tests that take milliseconds; no root

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from common.sip_packages import SipPackages
 from host import certificates
 from host.caches import build_once, digest, prune
 from host.errors import HostError
@@ -35,6 +36,7 @@ from image import consul, debian, payload
 
 HERE: Final = Path(__file__).parent
 STAGE_LIMIT: Final = 1800  # seconds
+VARIABLE: Final = "C4_SIP_PACKAGES"  # variant of the image for the local cloud and the tests
 
 Progress = Callable[[str], None]
 
@@ -47,15 +49,28 @@ class Image:
     database: tuple[Path, ...]
 
 
+def sip_packages() -> SipPackages:
+    """The variant that the environment asks for. Raises `HostError` for an unknown one."""
+    chosen = os.environ.get(VARIABLE) or SipPackages.DEBIAN13
+    try:
+        return SipPackages(chosen)
+    except ValueError:
+        raise HostError(f"{VARIABLE}: {chosen!r}; allowed: {', '.join(SipPackages)}") from None
+
+
 def build(progress: Progress, release: consul.Release | None = None) -> Image:
     """The complete layers; those that the cache lacks are made. Raises `HostError`.
 
     Consul is that of `release`, or built from Go modules.
     """
+    variant = sip_packages()
     prepare(progress)
     ca = certificates.authority().certificate_file
     root = debian.root(progress)
-    os_layer = _layer("os", [root], progress, "installing Debian packages", online=True)
+    os_layer = _layer(
+        "os", [root], progress, f"installing Debian packages, SIP packages: {variant}",
+        arguments=[variant], inputs=[variant], online=True,
+    )  # fmt: skip
     lab_layer = _layer(
         "lab", [os_layer, root], progress, "adapting the image to the local cloud",
         arguments=["/run/c4-build/ca.pem"], inputs=[ca],

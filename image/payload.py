@@ -25,7 +25,7 @@ PYTHON: Final = "3.13"  # Debian 13's
 CODE: Final = ("common", "agent", "router_confd")
 # The stages of `provision.sh`, with the files of this directory that each reads beside its script.
 STAGES: Final[dict[str, tuple[str, ...]]] = {
-    "os": ("files/os", "kamailio-module"),
+    "os": ("files/os", "kamailio-module", "kamailio-backport"),
     "tools": (),
     "app": ("files/app",),
     "lab": ("files/lab",),

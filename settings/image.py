@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from common.sip_packages import SipPackages
 from settings.base import Model
 
 
@@ -51,3 +52,7 @@ class Image(Model):
     )
     disk_gb: int = Field(default=8, ge=8, le=1024, description="root volume of the image, GiB")
     consul: ImageConsul = Field(default=ImageConsul(), description="Consul in the image")
+    sip_packages: SipPackages = Field(
+        default=SipPackages.BACKPORTS,
+        description="Kamailio of the image: Debian 13's, or that of Debian testing (`backports`)",
+    )

@@ -36,7 +36,9 @@ class ImageStack(DeploymentStack):
         ids = network.read_from(self)
 
         assets = Assets(self, "assets", name=f"{name}-{self.account.id}", key=ids.key)
-        component = ProvisioningComponent(self, "provisioning", name=name)
+        component = ProvisioningComponent(
+            self, "provisioning", name=name, sip_packages=deployment.image.sip_packages
+        )
         firewall = SecurityGroup(
             self, "firewall", name=name, purpose="Build of the machine image", vpc_id=ids.vpc_id
         )

@@ -13,6 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 from c4 import cdk
 from cli.version import in_a_line, in_image, project_version, revision, tools
 from host import abilities
+from host.errors import HostError
 from image import layers
 from testbed import findings, scheduling
 
@@ -35,6 +36,14 @@ def pytest_report_header() -> list[str]:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     config.option.loadscopereorder = False  # the order of `pytest_collection_modifyitems`
     return scheduling.Scheduling(config, log)
+
+
+def pytest_report_header() -> str:
+    """Say which variant of the machine image the tests run on."""
+    try:
+        return f"SIP packages of the machine image: {layers.sip_packages()} ({layers.VARIABLE})"
+    except HostError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _obstacle(marker: str) -> str:

@@ -1,9 +1,21 @@
 #!/bin/bash
-# Stage `os`: Debian packages, patched Kamailio modules, users; undoes what the packages enabled.
+# Stage `os`: Debian packages, Kamailio, users; undoes what the packages enabled.
+#
+#   os.sh SIP_PACKAGES   `debian13`: Debian 13's Kamailio with patched modules; `backports`: testing's
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 files=$image/files/os
+sip_packages=${1:-}
+case "$sip_packages" in
+    debian13 | backports) ;;
+    *) fail "unknown SIP packages '$sip_packages'; allowed: debian13, backports" ;;
+esac
+
+debian_packages() {
+    sed -e 's/#.*//' "$files/packages.txt" |
+        if [ "$sip_packages" = backports ]; then grep -v '^kamailio'; else cat; fi
+}
 
 system_user() { # name home
     getent passwd "$1" >/dev/null ||
@@ -21,8 +33,11 @@ install -m 0644 "$files/apt.conf" /etc/apt/apt.conf.d/90c4
 install -m 0644 "$files/dpkg.cfg" /etc/dpkg/dpkg.cfg.d/90c4
 
 apt-get update -qq
-sed -e 's/#.*//' "$files/packages.txt" | xargs apt-get install --yes -qq >/dev/null
-bash "$image/kamailio-module/build.sh"
+debian_packages | xargs apt-get install --yes -qq >/dev/null
+case "$sip_packages" in
+    debian13) bash "$image/kamailio-module/build.sh" ;;
+    backports) bash "$image/kamailio-backport/install.sh" ;;
+esac
 clean_apt
 
 system_user consul /var/lib/consul

@@ -9,11 +9,22 @@ from testbed.sip.node import Node
 from testbed.sip.plane import Cluster
 
 
+def metric(plane: Cluster, node: str, name: str, **labels: str) -> int:
+    """Sum of a node's counters of that name with at least these labels; 0 when there is none.
+
+    From 6.1.2 on, Kamailio puts tenant and tier into the labels of our own counters too.
+    """
+    found = 0
+    for line in fetch(plane, node, "/metrics").splitlines():
+        counter = re.match(rf"kamailio_{name}\{{(.*)\}} (\d+)", line)
+        if counter and labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', counter[1])).items():
+            found += int(counter[2])
+    return found
+
+
 def refused(plane: Cluster, reason: str) -> int:
     """Calls that the first SBC has refused for that reason; 0 before the first."""
-    text = fetch(plane, "sbc1", "/metrics")
-    found = re.search(rf'c4_refused{{reason="{reason}"}} (\d+)', text)
-    return int(found[1]) if found else 0
+    return metric(plane, "sbc1", "c4_refused", reason=reason)
 
 
 def shared_variable(node: Node, name: str) -> int:

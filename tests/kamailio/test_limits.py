@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from testbed.busy import Stopwatch
 from testbed.sip.addresses import CALLEE, CALLEE2, SBC1, SBC2
 from testbed.sip.agent import Agent, Call, Result
 from testbed.sip.calls import established
-from testbed.sip.http import fetch
+from testbed.sip.metrics import metric
 from testbed.sip.node import Node
 from testbed.sip.plane import Cluster, wait_until
 from testbed.sip.records import only_record
@@ -48,12 +47,8 @@ def counted(router: Node) -> int:
     return router.rpc("htable.dump", "limited_calls").count("name:")
 
 
-def metric(plane: Cluster, name: str, labels: str) -> int:
-    found = 0
-    for router in plane.tier("rtr"):
-        text = fetch(plane, router.name, "/metrics")
-        found += sum(int(n) for n in re.findall(rf"kamailio_{name}{{{labels}}} (\d+)", text))
-    return found
+def counted_by_routers(plane: Cluster, name: str, **labels: str) -> int:
+    return sum(metric(plane, router.name, name, **labels) for router in plane.tier("rtr"))
 
 
 @pytest.mark.parametrize("numbers", [(2,), (0, 2), (0, 0, 2)], ids=["tenant", "source", "route"])
@@ -64,7 +59,7 @@ def test_call_beyond_the_limit_is_refused(
     first, _ = established(caller, callee, SBC1)
     second, _ = established(caller, callee, SBC2)
     asked = sum(len(stub.requests) for stub in plane.confds)
-    before = metric(plane, "c4_refused", 'reason="call_limit"')
+    before = counted_by_routers(plane, "c4_refused", reason="call_limit")
     for sbc in (SBC1, SBC2):
         third = caller.call(sbc)
         result = third.invite()
@@ -79,7 +74,7 @@ def test_call_beyond_the_limit_is_refused(
     assert sum(len(stub.requests) for stub in plane.confds) == asked + 2
     for sbc_node in plane.tier("sbc"):
         assert not sbc_node.rpc("htable.dump", "router_failed_at")
-    assert metric(plane, "c4_refused", 'reason="call_limit"') == before + 2
+    assert counted_by_routers(plane, "c4_refused", reason="call_limit") == before + 2
     assert first.bye().status == 200
     again, _ = established(caller, callee, SBC2)
     assert again.bye().status == 200
@@ -226,7 +221,8 @@ def test_trunk_at_its_limit_is_passed_over(plane: Cluster, caller: Agent, callee
     calls = [established(caller, agent)[0] for agent in (callee, second)]
     assert refused(caller.call(SBC2).invite())
     assert len(callee.seen("INVITE")) == 1
-    assert metric(plane, "c4_call_limit_reached", 'scope="carrier_trunk", limit="calls"') >= 3
+    labels = {"scope": "carrier_trunk", "limit": "calls"}
+    assert counted_by_routers(plane, "c4_call_limit_reached", **labels) >= 3
     assert calls[0].bye().status == 200
     again, _ = established(caller, callee)
     for call in (again, calls[1]):

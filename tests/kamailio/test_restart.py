@@ -14,6 +14,7 @@ from agent.kamailio import dialogs
 from agent.kamailio.dialog_state import State
 from agent.kamailio.dialogs import Dialog
 from agent.kamailio.stale_dialogs import StaleDialogs
+from common.kamailio import NODE_ID_STEP, node_id
 from common.topology import Role
 from host.netns import inside
 from testbed.agent_samples import FACTS
@@ -28,6 +29,7 @@ from testbed.sip.unheard import answered_at_once
 
 pytestmark = pytest.mark.sip
 RELAY = "203.0.113.3"
+END_TIMEOUT_S = 60  # the dialog module's `end_timeout`
 LIMIT_S = 0.9  # 0.5 s on an idle machine; the rest is for a busy one
 
 
@@ -174,7 +176,8 @@ def test_ringing_call_survives_a_restart(
 def test_what_a_dead_node_left_of_its_ended_calls_is_dropped(
     plane: Cluster, caller: Agent, callee: Agent, tier: str
 ) -> None:
-    """It would have told its peers some seconds after the end."""
+    """It would have told its peers some seconds after the end. From 6.1.4 on, Kamailio notes when a
+    replica ended, and removes it itself; before that, our agent has to."""
     call, _ = established(caller, callee)
 
     def left(node: Node) -> list[Dialog]:
@@ -184,10 +187,18 @@ def test_what_a_dead_node_left_of_its_ended_calls_is_dropped(
     def ended(node: Node) -> list[bool]:
         return [dialog["end_ts"] > 0 for dialog in left(node) if dialog["state"] == State.DELETED]
 
+    def owns(node: Node) -> bool:
+        (dialog,) = left(node)
+        return int(dialog["h_id"]) % NODE_ID_STEP == node_id(IPv4Address(node.address))
+
     assert call.bye().status == 200
-    wait_until(lambda: sorted(map(ended, plane.tier(tier))) == [[False], [True]], what="the end")
-    other, victim = sorted(plane.tier(tier), key=ended)
+    wait_until(lambda: [len(ended(node)) for node in plane.tier(tier)] == [1, 1], what="the end")
+    other, victim = sorted(plane.tier(tier), key=owns)
+    assert ended(victim) == [True]
     victim.kill()
+    if ended(other) == [True]:
+        wait_until(lambda: not left(other), END_TIMEOUT_S + 30, "the end of the replica")
+        return
 
     agent = StaleDialogs(other.rpc, lambda: iter(left(other)))
     assert inside(other.namespace, agent.forget) == 0, "a peer that lives does it itself"

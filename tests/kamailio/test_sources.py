@@ -12,7 +12,7 @@ import pytest
 from testbed.sip.addresses import CALLEE, CALLEE2, CALLER, SBC1, SBC2
 from testbed.sip.agent import Agent, Message
 from testbed.sip.calls import established
-from testbed.sip.http import fetch
+from testbed.sip.metrics import refused
 from testbed.sip.plane import Cluster
 from testbed.sip.raw_messages import ask, raw
 from testbed.sip.router_confd_stub import answer
@@ -69,7 +69,7 @@ def test_unlisted_address_without_credentials_gets_no_further(
     assert asked(plane) == 0
     assert not callee.received
     assert all(UNTRUSTED not in node.rpc("dlg.list") for node in (sbc, *plane.tier("rtr")))
-    assert 'kamailio_c4_refused{reason="unauthenticated"} 5 ' in fetch(plane, "sbc1", "/metrics")
+    assert refused(plane, "unauthenticated") == 5
 
 
 def pbx(plane: Cluster) -> None:

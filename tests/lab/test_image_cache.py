@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from common.sip_packages import SipPackages
 from host.caches import build_once, digest, prune
+from host.errors import HostError
 from image import layers, payload
 
 
@@ -81,7 +83,8 @@ def test_layers_of_every_lab_are_in_use(tmp_path: Path) -> None:
 
 def test_every_file_of_a_stage_belongs_to_the_hash_of_a_layer() -> None:
     hashed = {file for stage in payload.STAGES for file in _files(*payload.stage_files(stage))}
-    folders = (payload.HERE / name for name in ("stages", "files", "kamailio-module"))
+    names = ("stages", "files", "kamailio-module", "kamailio-backport")
+    folders = (payload.HERE / name for name in names)
     assert hashed == _files(*folders, payload.HERE / "provision.sh")
 
 
@@ -103,6 +106,36 @@ def test_provisioning_script_knows_the_stages() -> None:
     assert done.returncode == 2
     allowed = done.stderr.strip().partition("unknown stage 'rest'; allowed: ")[2]
     assert allowed.split(", ") == list(payload.STAGES)
+
+
+def test_variant_of_the_image_is_checked_before_anything_is_built(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(layers.VARIABLE, "debian14")
+    with pytest.raises(HostError, match="C4_SIP_PACKAGES: 'debian14'; allowed: debian13, back"):
+        layers.build(print)
+    assert not cache.exists()
+    monkeypatch.setenv(layers.VARIABLE, "")
+    assert layers.sip_packages() is SipPackages.DEBIAN13
+
+
+@pytest.mark.parametrize("arguments", [[], ["testing"]])
+def test_stage_os_names_the_allowed_sip_packages(arguments: list[str]) -> None:
+    script = payload.HERE / "stages/os.sh"
+    done = subprocess.run(["bash", script, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    allowed = done.stderr.strip().partition("; allowed: ")[2]
+    assert allowed.split(", ") == list(SipPackages)
+
+
+def test_packages_of_the_backport_are_named_by_hash() -> None:
+    lines = (payload.HERE / "kamailio-backport/packages.txt").read_text().splitlines()
+    entries = [line.split() for line in lines if not line.startswith("#")]
+    assert all(len(sum_) == 64 and int(sum_, 16) for sum_, _ in entries)
+    names = [Path(path).name.split("_") for _, path in entries]
+    kamailio = {(name, version) for name, version, _ in names if name.startswith("kamailio")}
+    assert len({version for _, version in kamailio}) == 1
+    assert all(name.endswith(".deb") for *_, name in names)
 
 
 def _files(*paths: Path) -> set[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from common import ports
+from common.sip_packages import SipPackages
 from image import payload
 from lab.terraform import provider_build
 from settings import Deployment, load
@@ -175,6 +176,7 @@ def test_image_component_runs_the_stages_of_the_provisioning_script(demo: Synthe
     ]
     stages = [words[2] for c in commands if (words := c.split())[:2] == ["bash", "./provision.sh"]]
     assert stages == list(payload.AMI_STAGES)
+    assert f"bash ./provision.sh os {SipPackages.BACKPORTS}" in commands
 
 
 def test_metrics_and_management_api_open_to_the_named_ranges_only(tmp_path: Path) -> None:

@@ -10,19 +10,10 @@ from cdktf_cdktf_provider_aws.imagebuilder_component import ImagebuilderComponen
 from constructs import Construct
 
 from common import paths
+from common.sip_packages import SipPackages
 
 PAYLOAD_URI = "PayloadUri"
 WORK = "/var/tmp/c4-image"
-BUILD = (
-    "set -euo pipefail",
-    f"cd {WORK}",
-    "tar -xzf payload.tar.gz",
-    "bash ./provision.sh os",
-    f"bash ./provision.sh tools {WORK}/payload",
-    f"bash ./provision.sh app {WORK}/payload",
-    "cd /",
-    f"rm -rf {WORK}",
-)
 VALIDATE = (
     "set -eu",
     "kamailio -v",
@@ -49,9 +40,9 @@ class ProvisioningComponent(Construct):
     The recipe says where the payload is, by the parameter `PAYLOAD_URI` (S3).
     """
 
-    def __init__(self, scope: Construct, id_: str, *, name: str) -> None:
+    def __init__(self, scope: Construct, id_: str, *, name: str, sip_packages: SipPackages) -> None:
         super().__init__(scope, id_)
-        data = yaml.dump(_document(name), Dumper=yaml.CSafeDumper, sort_keys=False)
+        data = yaml.dump(_document(name, sip_packages), Dumper=yaml.CSafeDumper, sort_keys=False)
         self._component = ImagebuilderComponent(
             self,
             "component",
@@ -67,7 +58,20 @@ class ProvisioningComponent(Construct):
         return self._component.arn
 
 
-def _document(name: str) -> dict[str, object]:
+def _build(sip_packages: SipPackages) -> tuple[str, ...]:
+    return (
+        "set -euo pipefail",
+        f"cd {WORK}",
+        "tar -xzf payload.tar.gz",
+        f"bash ./provision.sh os {sip_packages}",
+        f"bash ./provision.sh tools {WORK}/payload",
+        f"bash ./provision.sh app {WORK}/payload",
+        "cd /",
+        f"rm -rf {WORK}",
+    )
+
+
+def _document(name: str, sip_packages: SipPackages) -> dict[str, object]:
     return {
         "name": name,
         "schemaVersion": "1.0",
@@ -91,7 +95,7 @@ def _document(name: str) -> dict[str, object]:
                             }
                         ],
                     },
-                    _bash("Provision", BUILD),
+                    _bash("Provision", _build(sip_packages)),
                 ],
             },
             {"name": "validate", "steps": [_bash("Programs", VALIDATE)]},
