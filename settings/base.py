@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+REGION_PATTERN = r"^[a-z]{2}(-[a-z]+)+-\d$"
+INSTANCE_TYPE_PATTERN = r"^[a-z0-9-]{2,30}\.[a-z0-9-]{2,30}$"
 
 
 # The only values that CloudWatch Logs takes.

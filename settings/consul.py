@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from settings.base import Model
+from settings.base import INSTANCE_TYPE_PATTERN, Model
 
 
 class Consul(Model):
     """The Consul server group, shared by all tenants."""
 
     servers: int = Field(default=3, description="number of servers: 3 or 5")
-    instance_type: str = Field(default="t3.small", description="EC2 instance type")
+    instance_type: str = Field(
+        default="t3.small",
+        pattern=INSTANCE_TYPE_PATTERN,
+        description="EC2 instance type",
+    )
     disk_gb: int = Field(default=16, ge=8, le=16384, description="encrypted root volume, GiB")
     recover_after_s: int = Field(
         default=60,

@@ -10,7 +10,11 @@ from settings.base import LogDays, Model
 class Database(Model):
     """The tenant's PostgreSQL on RDS."""
 
-    instance_class: str = Field(default="db.m6g.large", description="RDS instance class")
+    instance_class: str = Field(
+        default="db.m6g.large",
+        pattern=r"^db\.[a-z0-9-]{2,30}\.[a-z0-9-]{2,30}$",
+        description="RDS instance class",
+    )
     storage_gb: int = Field(
         default=50, ge=20, le=16384, description="allocated storage, GiB; grows up to four times it"
     )

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from common.topology import Segment, Tier
-from settings.base import NAME_PATTERN, Model, PrivateNetwork
+from settings.base import NAME_PATTERN, REGION_PATTERN, Model, PrivateNetwork
 from settings.consul import Consul
 from settings.image import Image
 from settings.network import MIN_SUBNET_PREFIX, Network
@@ -25,7 +25,7 @@ class Deployment(Model):
     """Everything that one YAML file under `deployments/` says."""
 
     deployment: str = Field(description="name of the deployment; prefix of AWS resource names")
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region")
+    region: str = Field(pattern=REGION_PATTERN, max_length=32, description="AWS region")
     zones: Annotated[list[str], Field(min_length=2, max_length=6)] = Field(
         description="availability zones, three in production"
     )

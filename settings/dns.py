@@ -11,7 +11,7 @@ class DnsName(Model):
     """Public DNS name of a tenant's SBCs, in Route 53."""
 
     name: str = Field(
-        max_length=253,
+        max_length=242,  # of DNS's 253; the longest prefix of a record is `_sips._tcp.`
         pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$",
         description="host name in small letters, e.g. `sip.acme.example`",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from common.sip_packages import SipPackages
-from settings.base import Model
+from settings.base import INSTANCE_TYPE_PATTERN, Model
 
 
 class ConsulRelease(Model):
@@ -44,11 +44,15 @@ class Image(Model):
     )
     name: str = Field(
         default="c4-debian13-*",
-        pattern=r"^[A-Za-z0-9 ()./'@_-]+\*$",
+        # EC2 allows more; these are the characters, and the length, that Image Builder takes, too.
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9 ._-]*\*$",
+        max_length=100,
         description="name filter of the AMI look-up; EC2 Image Builder puts the date for `*`",
     )
     build_instance_type: str = Field(
-        default="c6i.large", description="EC2 instance type that the image is built on"
+        default="c6i.large",
+        pattern=INSTANCE_TYPE_PATTERN,
+        description="EC2 instance type that the image is built on",
     )
     disk_gb: int = Field(default=8, ge=8, le=1024, description="root volume of the image, GiB")
     consul: ImageConsul = Field(default=ImageConsul(), description="Consul in the image")

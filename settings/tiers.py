@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from settings.base import Model
+from settings.base import INSTANCE_TYPE_PATTERN, Model
 
 
 class TierSize(Model):
@@ -17,7 +17,9 @@ class TierSize(Model):
     desired: int | None = Field(
         default=None, ge=1, le=100, description="instances at first; the default is `min`"
     )
-    instance_type: str = Field(default="c6i.large", description="EC2 instance type")
+    instance_type: str = Field(
+        default="c6i.large", pattern=INSTANCE_TYPE_PATTERN, description="EC2 instance type"
+    )
     disk_gb: int = Field(default=16, ge=8, le=16384, description="encrypted root volume, GiB")
 
     @model_validator(mode="after")

@@ -33,7 +33,7 @@ def test_open_range_and_default_of_an_absent_section_are_words() -> None:
     page = pages.settings_page()
 
     assert "integer, 10 or more" in page
-    assert "text, at most 253 characters" in page
+    assert "text, at most 242 characters" in page
     assert "| `6`, or `4` without this section |" in page
 
 

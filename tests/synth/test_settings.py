@@ -228,6 +228,30 @@ RULES = {
         f"{GOOD}image: {{name: c4}}\n",
         ["image.name", "'c4'"],
     ),
+    "image name with a character that Image Builder refuses": (
+        f"{GOOD}image: {{name: c4(debian)-*}}\n",
+        ["image.name", "'c4(debian)-*'", "pattern"],
+    ),
+    "image name that is too long with its date": (
+        f"{GOOD}image: {{name: {'c' * 100}*}}\n",
+        ["image.name", "at most 100"],
+    ),
+    "name of the SBCs without room for its SRV records": (
+        with_tenant(f"{{name: acme, dns: {{name: {'s.' * 120}com, zone_id: Z1}}}}"),
+        ["tenants.0.dns.name", "at most 242"],
+    ),
+    "instance type without a size": (
+        with_tenant("{name: acme, sbc: {instance_type: c6i}}"),
+        ["tenants.0.sbc.instance_type", "'c6i'"],
+    ),
+    "EC2 instance type for a database": (
+        with_tenant("{name: acme, database: {instance_class: m6g.large}}"),
+        ["tenants.0.database.instance_class", "'m6g.large'"],
+    ),
+    "bucket of the state with capitals": (
+        f"{GOOD}state: {{bucket: TerraformState}}\n",
+        ["state.bucket", "'TerraformState'"],
+    ),
     "management API for the whole internet": (
         with_tenant("{name: acme, api_sources: [0.0.0.0/0]}"),
         ["tenants.0.api_sources.0", "0.0.0.0/0", "private"],
