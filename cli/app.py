@@ -14,6 +14,7 @@ import settings
 from cli import interrupt
 from cli.demo import app as demo_app
 from cli.image import app as image_app
+from cli.quotas import quotas_command as _quotas
 from cli.version import project_version, versions
 from host.command_error import BAD_INPUT, FAILED, INTERRUPTED, CommandError
 from host.errors import HostError, InputError
@@ -68,6 +69,9 @@ def check_settings(
         f"tenants: {tenants}",
         highlight=False,
     )
+
+
+app.command("quotas")(_quotas)
 
 
 @app.command()
