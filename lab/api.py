@@ -19,6 +19,7 @@ from image import layers
 from image.consul import Release
 from lab import process, sweep
 from lab.aws import cloud
+from lab.aws.iam.judged import Judged
 from lab.daemon import Config, config_file
 from lab.machines import cgroups, hosts, machine
 from lab.machines.hosts import Host
@@ -140,6 +141,10 @@ class Lab:
     def client(self, service: str) -> Any:
         """A boto3 client of the lab's AWS API."""
         return cloud.client(service, self.region, self._status()["port"])
+
+    def judged(self) -> Judged:
+        """How IAM has judged the calls of instances so far."""
+        return Judged.read(self._status()["port"])
 
     def machines(self, tenant: str | None = None, role: str | None = None) -> list[Machine]:
         """The instances, in the order of tenant, role and zone."""

@@ -18,6 +18,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from host import netns
 from lab.aws import dns, views
+from lab.aws.iam.enforcement import Enforcement, with_records
+from lab.aws.iam.sessions import Sessions
 from lab.aws.serving import serve
 from lab.names import ACCOUNT, API, IMAGE_ID, IMAGE_NAME, IMDS, RESOLVER, Names
 
@@ -71,7 +73,7 @@ def client(service: str, region: str, port: int) -> Any:
     )
 
 
-def start_on_loopback() -> tuple[int, WSGIApplication]:
+def start_on_loopback() -> tuple[int, Enforcement]:
     """Serve moto in a thread of this process, on a free port of the host's loopback."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -85,9 +87,10 @@ def start_on_loopback() -> tuple[int, WSGIApplication]:
     def cloudwatch(region: str) -> Any:
         return client("cloudwatch", region, port)
 
-    api = with_cbor(one_at_a_time(DomainDispatcherApplication(create_backend_app)), cloudwatch)
+    moto = with_cbor(one_at_a_time(DomainDispatcherApplication(create_backend_app)), cloudwatch)
+    api = Enforcement(moto, Sessions())
 
-    serve(loopback, api)
+    serve(loopback, with_records(api, api.records))
     return port, api
 
 
@@ -102,7 +105,7 @@ def start(names: Names, certificate: tuple[Path, Path], databases: dns.Resolve) 
 
     serve(inside(API, 80), api)
     serve(inside(API, 443), api, certificate)
-    serve(inside(IMDS, 80), MetadataService(views.by_address))
+    serve(inside(IMDS, 80), MetadataService(views.by_address, api.sessions))
     resolver = netns.bound_socket(names.cloud_ns, str(RESOLVER), 53, socket.SOCK_DGRAM)
     dns.serve(resolver, dns.resolver(databases))
     return port

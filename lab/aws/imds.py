@@ -16,6 +16,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug.wrappers import Request, Response
 
+from lab.aws.iam.sessions import Credentials, Sessions
 from lab.aws.views import InstanceView
 from lab.names import ACCOUNT
 
@@ -28,8 +29,9 @@ TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 class MetadataService:
     """Serves the instances that `find` returns for a source address."""
 
-    def __init__(self, find: Callable[[str], InstanceView | None]) -> None:
+    def __init__(self, find: Callable[[str], InstanceView | None], sessions: Sessions) -> None:
         self._find = find
+        self._sessions = sessions
         self._tokens: dict[str, tuple[str, float]] = {}  # token -> (instance, end of validity)
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -50,7 +52,7 @@ class MetadataService:
             if instance.user_data is None:
                 return Response(status=404)
             return Response(instance.user_data, mimetype="application/octet-stream")
-        text = look_up(tree(instance), rest)
+        text = look_up(tree(instance, self._sessions), rest)
         return Response(status=404) if text is None else Response(text, mimetype="text/plain")
 
     def _new_token(self, request: Request, instance: InstanceView) -> Response:
@@ -84,10 +86,13 @@ def look_up(leaves: dict[str, str], path: str) -> str | None:
     return "\n".join(entries) if entries else None
 
 
-def tree(instance: InstanceView) -> dict[str, str]:
+def tree(instance: InstanceView, sessions: Sessions) -> dict[str, str]:
     """Every path below the version, with its text."""
     leaves = {"dynamic/instance-identity/document": json.dumps(_identity(instance))}
-    leaves |= {f"meta-data/{key}": value for key, value in _metadata(instance).items()}
+    metadata = _metadata(instance)
+    if instance.profile is not None:
+        metadata |= _credentials(sessions.credentials(instance.id), instance.profile)
+    leaves |= {f"meta-data/{key}": value for key, value in metadata.items()}
     return leaves
 
 
@@ -127,8 +132,6 @@ def _metadata(i: InstanceView) -> dict[str, str]:
         data |= {"public-ipv4": str(i.public_ip), interface + "public-ipv4s": str(i.public_ip)}
     if i.tags_in_metadata:
         data |= {f"tags/instance/{k}": v for k, v in sorted(i.tags.items()) if not _reserved(k)}
-    if i.profile is not None:
-        data |= _credentials(i, i.profile)
     return data
 
 
@@ -137,8 +140,8 @@ def _reserved(tag: str) -> bool:
     return "/" in tag
 
 
-def _credentials(instance: InstanceView, profile: str) -> dict[str, str]:
-    """Credentials in the form that the SDKs expect; moto does not check signatures."""
+def _credentials(credentials: Credentials, profile: str) -> dict[str, str]:
+    """Credentials in the form that the SDKs expect."""
     now = datetime.datetime.now(datetime.UTC)
     return {
         "iam/info": json.dumps(
@@ -153,9 +156,9 @@ def _credentials(instance: InstanceView, profile: str) -> dict[str, str]:
                 "Code": "Success",
                 "Type": "AWS-HMAC",
                 "LastUpdated": now.strftime(TIME),
-                "AccessKeyId": "ASIA" + instance.id[-16:].upper(),
-                "SecretAccessKey": "lab",
-                "Token": f"lab-{instance.id}",
+                "AccessKeyId": credentials.key,
+                "SecretAccessKey": credentials.secret,
+                "Token": credentials.token,
                 "Expiration": (now + datetime.timedelta(hours=6)).strftime(TIME),
             }
         ),

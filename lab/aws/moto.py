@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.aws.autoscaling import groups, groups_api, refresh_api
-from lab.aws.moto_fixes import addresses, database, launch_templates, readback
+from lab.aws.moto_fixes import addresses, database, interfaces, launch_templates, readback
 
 Setter = Callable[[Any, str, Any], None]
 
@@ -16,5 +16,14 @@ def apply(put: Setter = setattr) -> None:
 
     `put` sets an attribute; tests pass one whose changes are undone.
     """
-    for patch in (addresses, launch_templates, groups, groups_api, refresh_api, readback, database):
+    for patch in (
+        addresses,
+        launch_templates,
+        interfaces,
+        groups,
+        groups_api,
+        refresh_api,
+        readback,
+        database,
+    ):
         patch.apply(put)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
@@ -68,18 +68,24 @@ def backends(service: str) -> list[tuple[str, Any]]:
     return list(get_backend(service)[ACCOUNT].items())  # type: ignore[call-overload]
 
 
-def instances() -> Iterator[InstanceView]:
-    """Every instance that has a machine or should get one."""
+def instances(which: Callable[[Any], bool] = lambda _: True) -> Iterator[InstanceView]:
+    """Every instance that has a machine or should get one; `which` chooses by moto's object."""
     for region, ec2 in backends("ec2"):
         for instance in list(ec2.all_instances()):
-            if instance.state in ("pending", "running") and instance.subnet_id:
+            if instance.state in ("pending", "running") and instance.subnet_id and which(instance):
                 yield _view(ec2, region, instance)
 
 
 def by_address(address: str) -> InstanceView | None:
     """The instance that has the private address."""
     with MOTO:
-        return next((i for i in instances() if str(i.private_ip) == address), None)
+        return next(instances(lambda i: str(i.private_ip) == address), None)
+
+
+def by_id(instance_id: str) -> InstanceView | None:
+    """The instance with that id, while it has a machine."""
+    with MOTO:
+        return next(instances(lambda i: bool(i.id == instance_id)), None)
 
 
 def subnet_ids() -> set[str]:

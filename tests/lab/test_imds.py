@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from werkzeug.test import Client, TestResponse
 
+from lab.aws.iam.sessions import Sessions
 from lab.aws.imds import TOKEN_HEADER, TTL_HEADER, MetadataService, look_up
 from lab.aws.views import InstanceView
 
@@ -39,7 +40,7 @@ class Metadata:
 
     def __init__(self, *instances: InstanceView) -> None:
         known = {str(i.private_ip): i for i in instances}
-        self._client = Client(MetadataService(known.get))
+        self._client = Client(MetadataService(known.get, Sessions()))
 
     def token(self, address: str = "10.40.0.4", ttl: str | None = "60") -> TestResponse:
         headers = {TTL_HEADER: ttl} if ttl else {}
