@@ -93,7 +93,7 @@ def _text(wildcards: bool, ignore_case: bool = False) -> Test:
 
 
 def _arn(wanted: str, value: str, context: Context, variables: bool) -> bool:
-    return arn_matches(wanted, value, context, variables=variables)
+    return arn_matches(wanted, value, context, variables=variables) is True
 
 
 def _compared(read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> Test:

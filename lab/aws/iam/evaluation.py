@@ -82,9 +82,9 @@ def decide(
         return Decision(False, f"because no resource-based policy {nobody}")
     if not direct and not identity:
         return Decision(False, f"because no identity-based policy {nobody}")
-    # A resource's policy that names the session itself is not limited by a boundary.
+    # A resource's policy that names the session itself, or everybody, is not limited by a boundary.
     if policies.boundary is not None and not boundary:
-        direct = [s for s in direct if _names(s, principal.arn)]
+        direct = [s for s in direct if _names_session(s, principal)]
         if not direct:
             return Decision(False, f"because no permissions boundary {nobody}")
     by = identity if identity and (delegated or not policies.resource_must_delegate) else direct
@@ -103,13 +103,21 @@ def applies(
         return False
     if statement.principals is not None and not any(_principals(statement, principal)):
         return False
-    on_it = any(_on(text, resource, context, statement) for text in statement.resources)
-    if on_it is statement.but_resources:
+    if not _on_resource(statement, resource, context):
         return False
     return all(condition.holds(context) for condition in statement.conditions)
 
 
-def _on(text: str, resource: str, context: Context, statement: Statement) -> bool:
+def _on_resource(statement: Statement, resource: str, context: Context) -> bool:
+    found = [_on(text, resource, context, statement) for text in statement.resources]
+    if not statement.but_resources:
+        return any(found)
+    # A variable without a value must not make an exception of everything.
+    return all(answer is False for answer in found)
+
+
+def _on(text: str, resource: str, context: Context, statement: Statement) -> bool | None:
+    """Whether a resource of a policy is the one asked for; None if a variable has no value."""
     if text == "*":
         return True
     # Fields that an ARN of a policy leaves out are wildcards.
@@ -134,5 +142,6 @@ def _whole_account(statement: Statement, principal: Principal) -> bool:
     return not any(name in direct for name in names)
 
 
-def _names(statement: Statement, arn: str) -> bool:
-    return arn in (statement.principals or {}).get("AWS", ())
+def _names_session(statement: Statement, principal: Principal) -> bool:
+    names = (statement.principals or {}).get("AWS", ())
+    return "*" in names or principal.arn in names

@@ -60,19 +60,22 @@ def matches(
     return found is not None and found.fullmatch(value) is not None
 
 
-def arn_matches(text: str, arn: str, context: Context, *, variables: bool) -> bool:
+def arn_matches(text: str, arn: str, context: Context, *, variables: bool) -> bool | None:
     """Compare two ARNs field by field: a wildcard in one of the first five does not cross a colon.
 
-    Both need all six fields.
+    Both need all six fields. None when they differ only in a variable that has no value.
     """
     wanted = _FIELD.split(text, ARN_FIELDS - 1)
     found = arn.split(":", ARN_FIELDS - 1)
     if len(wanted) != ARN_FIELDS or len(found) != ARN_FIELDS:
         return False
-    return all(
-        matches(part, value, context, variables=variables)
-        for part, value in zip(wanted, found, strict=True)
-    )
+    for part, value in zip(wanted, found, strict=True):
+        expected = pattern(part, context, variables=variables)
+        if expected is None:
+            return None
+        if not expected.fullmatch(value):
+            return False
+    return True
 
 
 def _value(variable: str, context: Context) -> str | None:

@@ -157,7 +157,8 @@ def endpoint_policy(region: str, vpc: str, service: str) -> str | None:
     ec2 = _backend("ec2", region)
     name = f"com.amazonaws.{region}.{service}"
     for endpoint in ec2.vpc_end_points.values() if ec2 is not None else ():
-        if endpoint.vpc_id == vpc and endpoint.service_name == name:
+        here = endpoint.vpc_id == vpc and endpoint.state == "available"
+        if here and endpoint.service_name == name:
             return str(endpoint.policy_document)
     return None
 
