@@ -117,12 +117,12 @@ class ConsulStack(DeploymentStack):
         secrets = [
             self.agent_secret.arn,
             self.server_secret.arn,
-            account.arn("secretsmanager", f"secret:{tenants}-??????"),  # their agents' tokens
+            # Their agents' tokens. The pattern matches the bare name too, by which AWS judges a
+            # secret that is gone. Else the answer is "denied", and no tenant is ever forgotten.
+            account.arn("secretsmanager", f"secret:{tenants}"),
         ]
         statements = [
-            *permissions.every_instance(
-                account, deployment=self.deployment.deployment, group=self.name
-            ),
+            *permissions.every_instance(account, group=self.name),
             *permissions.read_secrets(secrets, key=key, account=account),
             *permissions.create_secret_values(secrets, key=key, account=account),
             *permissions.list_secrets(),

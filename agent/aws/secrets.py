@@ -25,8 +25,17 @@ class Deleted(AgentError):
     """The secret is marked for deletion."""
 
 
+class Denied(AgentError):
+    """The instance's role does not allow it. This says nothing about whether the secret exists."""
+
+
 def read(client: SecretsManagerClient, name: str) -> dict[str, Any]:
-    """The secret's current value, a JSON object. Raises `NoValue`, `Deleted`, `AgentError`."""
+    """The secret's current value, a JSON object.
+
+    Raises `NoValue`, `Deleted`, `Denied`, `AgentError`.
+    """
+    from botocore.exceptions import ClientError
+
     with clients.as_agent_error(f"secret {name}"):
         try:
             text = client.get_secret_value(SecretId=name)["SecretString"]
@@ -34,6 +43,10 @@ def read(client: SecretsManagerClient, name: str) -> dict[str, Any]:
             raise NoValue(f"secret {name}: has no value yet") from None
         except client.exceptions.InvalidRequestException:
             raise Deleted(f"secret {name}: is marked for deletion") from None
+        except ClientError as error:
+            if clients.code(error) != "AccessDeniedException":
+                raise
+            raise Denied(f"secret {name}: {error}") from None
     try:
         value = json.loads(text)
     except json.JSONDecodeError:

@@ -24,9 +24,11 @@ def lead(config: Config, facts: InstanceFacts, api: Any) -> None:
     from agent.consul.acl import AccessControl
 
     client = clients.client("secretsmanager", config.region)
-    AccessControl(api, client, config.deployment, tokens()["operator"]).reconcile()
     ec2 = clients.client("ec2", config.region)
-    members.remove_terminated(api, ec2)
+    try:
+        AccessControl(api, client, config.deployment, tokens()["operator"]).reconcile()
+    finally:  # members of other tenants are removed although one tenant's secret is out of order
+        members.remove_terminated(api, ec2)
     # Only after their tokens exist, because an agent remembers a refusal for some time.
     members.rejoin_lost(api, ec2, {TAG_DEPLOYMENT: config.tags[TAG_DEPLOYMENT]})
 

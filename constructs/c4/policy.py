@@ -24,6 +24,7 @@ class Statement:
     where: Mapping[str, str] = field(default_factory=dict)
     where_like: Mapping[str, str] = field(default_factory=dict)
     where_all: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of a key's many values
+    present: Sequence[str] = ()  # keys that the request must have
     service: str | None = None  # principal, in a resource's policy
     account: str | None = None
 
@@ -38,16 +39,25 @@ class Statement:
         return [DataAwsIamPolicyDocumentStatementPrincipals(type=kind, identifiers=[identifier])]
 
     def to_struct(self) -> DataAwsIamPolicyDocumentStatement:
-        conditions = [
-            DataAwsIamPolicyDocumentStatementCondition(test=test, variable=key, values=[value])
-            for test, pairs in (("StringEquals", self.where), ("ArnLike", self.where_like))
-            for key, value in pairs.items()
-        ] + [
-            DataAwsIamPolicyDocumentStatementCondition(
-                test="ForAllValues:StringEquals", variable=key, values=list(values)
-            )
-            for key, values in self.where_all.items()
-        ]
+        conditions = (
+            [
+                DataAwsIamPolicyDocumentStatementCondition(test=test, variable=key, values=[value])
+                for test, pairs in (("StringEquals", self.where), ("ArnLike", self.where_like))
+                for key, value in pairs.items()
+            ]
+            + [
+                DataAwsIamPolicyDocumentStatementCondition(
+                    test="ForAllValues:StringEquals", variable=key, values=list(values)
+                )
+                for key, values in self.where_all.items()
+            ]
+            + [
+                DataAwsIamPolicyDocumentStatementCondition(
+                    test="Null", variable=key, values=["false"]
+                )
+                for key in self.present
+            ]
+        )
         return DataAwsIamPolicyDocumentStatement(
             sid=self.sid,
             effect="Allow",

@@ -60,9 +60,12 @@ class TierGroup(Construct):
             TAG_ROLE: tier.value,
         }
         statements = [
-            *permissions.every_instance(account, deployment=deployment.deployment, group=name),
+            *permissions.every_instance(account, group=name),
+            *permissions.report_bad_health(account, group=name),
             *may,
         ]
+        if isinstance(size, CallTierSize):
+            statements += permissions.publish_metrics(deployment.deployment)
         self.public_ips: list[str] = []
         if tier.has_public_address and isinstance(size, CallTierSize):
             count = size.max + size.spare_addresses

@@ -17,9 +17,18 @@ from agent.consul import acl, leader, service_discovery
 from agent.consul.acl import AccessControl
 from agent.consul.local import LocalConsul
 from agent.consul.service_discovery import HealthyInstances, Sbc
+from agent.errors import AgentError
 from common import ports
-from common.names import TAG_TENANT, key_prefix, provisioned_sources_key, service_name, token_secret
+from common.names import (
+    TAG_DEPLOYMENT,
+    TAG_TENANT,
+    key_prefix,
+    provisioned_sources_key,
+    service_name,
+    token_secret,
+)
 from common.topology import Tier
+from testbed.agent_samples import FACTS, config
 from testbed.consul.server import MANAGEMENT, Server, consul_server
 
 pytestmark = pytest.mark.slow  # a real Consul server
@@ -294,6 +303,38 @@ def test_a_secret_that_the_list_omits_keeps_its_token(
     _control(consul, client).reconcile()
     for token in tokens.values():
         assert consul.api(token).acl.token.read_self()
+
+
+def test_a_denied_secret_keeps_its_token_and_does_not_stop_the_round(
+    consul: Server, client: Any, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: Any, name: str) -> dict[str, Any]:
+        raise secrets.Denied(f"secret {name}: denied")
+
+    monkeypatch.setattr(AccessControl, "_secrets", lambda self: iter(()))
+    monkeypatch.setattr(secrets, "read", denied)
+    _control(consul, client).reconcile()
+    for token in tokens.values():
+        assert consul.api(token).acl.token.read_self()
+
+
+def test_dead_members_are_removed_although_a_secret_is_out_of_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+
+    def broken(_: Any) -> None:
+        raise AgentError("secret c4/demo/acme/consul/sbc: is not JSON")
+
+    monkeypatch.setattr(AccessControl, "reconcile", broken)
+    monkeypatch.setattr(leader, "leads", lambda *_: True)
+    monkeypatch.setattr(leader, "tokens", lambda: {"operator": OPERATOR})
+    monkeypatch.setattr(leader.clients, "client", lambda *_: None)
+    monkeypatch.setattr(leader.members, "remove_terminated", lambda *_: done.append("removed"))
+    monkeypatch.setattr(leader.members, "rejoin_lost", lambda *_: done.append("rejoined"))
+    with pytest.raises(AgentError, match="is not JSON"):
+        leader.lead(config(tags={TAG_DEPLOYMENT: DEPLOYMENT}), FACTS, None)
+    assert done == ["removed"]
 
 
 def test_the_leader_knows_that_it_leads(consul: Server) -> None:

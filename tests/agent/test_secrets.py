@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 
 from agent.aws import router_confd, secrets
 from agent.consul import credentials
@@ -86,3 +87,11 @@ def test_keys_of_router_confd_are_strong_and_different() -> None:
     assert len(base64.urlsafe_b64decode(one["encryption_key"])) == 32
     assert len(one["api_key"]) >= 43
     assert one["api_key"] != other["api_key"]
+
+
+def test_a_denied_secret_says_nothing_about_whether_it_exists() -> None:
+    client = boto3.client("secretsmanager", region_name="eu-central-1")
+    with Stubber(client) as stub:
+        stub.add_client_error("get_secret_value", "AccessDeniedException", "not authorized")
+        with pytest.raises(secrets.Denied, match="c4/demo/left/consul/sbc"):
+            secrets.read(client, "c4/demo/left/consul/sbc")

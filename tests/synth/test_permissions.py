@@ -1,4 +1,7 @@
-"""What instances ask of AWS is what their roles allow; the local cloud checks neither."""
+"""The agent's code has no call that no role allows, and each role has exactly its permissions.
+
+`test_iam_roles` lets IAM judge the calls themselves.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,6 @@ ELSEWHERE = {
 EVERYBODY = {
     "autoscaling:CompleteLifecycleAction",
     "autoscaling:RecordLifecycleActionHeartbeat",
-    "autoscaling:SetInstanceHealth",
-    "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "kms:Decrypt",
     "secretsmanager:GetSecretValue",
@@ -36,13 +37,15 @@ ADDRESS = {
     "ec2:DeleteTags",
     "ec2:DescribeAddresses",
 }
+HEALTH = {"autoscaling:SetInstanceHealth"}  # whoever has a service of its own
+CALLS = HEALTH | {"cloudwatch:PutMetricData"}  # whoever carries calls
 CREATE = {"secretsmanager:PutSecretValue", "kms:GenerateDataKey"}
 ROLES = {
     CONSUL_SERVER: EVERYBODY | CREATE | {"secretsmanager:ListSecrets"},
-    Tier.SBC: EVERYBODY | ADDRESS | CREATE,
-    Tier.ROUTER: EVERYBODY,
-    Tier.RTP: EVERYBODY | ADDRESS,
-    Tier.ROUTER_CONFD: EVERYBODY | CREATE | {"rds:DescribeDBInstances"},
+    Tier.SBC: EVERYBODY | CALLS | ADDRESS | CREATE,
+    Tier.ROUTER: EVERYBODY | CALLS,
+    Tier.RTP: EVERYBODY | CALLS | ADDRESS,
+    Tier.ROUTER_CONFD: EVERYBODY | HEALTH | CREATE | {"rds:DescribeDBInstances"},
 }
 
 

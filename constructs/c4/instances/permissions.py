@@ -9,8 +9,8 @@ from c4.policy import Statement
 from common.names import TAG_HELD, metric_namespace
 
 
-def every_instance(account: Account, *, deployment: str, group: str) -> list[Statement]:
-    """Join Consul, report metrics, answer the own group: lifecycle hooks, bad health."""
+def every_instance(account: Account, *, group: str) -> list[Statement]:
+    """Join Consul, and answer the lifecycle hooks of the own group."""
     return [
         Statement(
             sid="FindConsulServersByTag",
@@ -18,22 +18,36 @@ def every_instance(account: Account, *, deployment: str, group: str) -> list[Sta
             resources=["*"],  # EC2 knows no narrower resource for Describe calls
         ),
         Statement(
-            sid="PublishMetrics",
-            actions=["cloudwatch:PutMetricData"],
-            resources=["*"],  # CloudWatch knows no resource here; the namespace narrows it
-            where={"cloudwatch:namespace": metric_namespace(deployment)},
-        ),
-        Statement(
             sid="AnswerOwnGroup",
             actions=[
                 "autoscaling:CompleteLifecycleAction",
                 "autoscaling:RecordLifecycleActionHeartbeat",
-                "autoscaling:SetInstanceHealth",
             ],
-            resources=[
-                account.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{group}")
-            ],
+            resources=[_group(account, group)],
         ),
+    ]
+
+
+def report_bad_health(account: Account, *, group: str) -> list[Statement]:
+    """Have the own group replace an instance whose service fails its own check."""
+    return [
+        Statement(
+            sid="ReportBadHealth",
+            actions=["autoscaling:SetInstanceHealth"],
+            resources=[_group(account, group)],
+        )
+    ]
+
+
+def publish_metrics(deployment: str) -> list[Statement]:
+    """Publish the number of active calls, by which the group scales."""
+    return [
+        Statement(
+            sid="PublishMetrics",
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],  # CloudWatch knows no resource here; the namespace narrows it
+            where={"cloudwatch:namespace": metric_namespace(deployment)},
+        )
     ]
 
 
@@ -90,6 +104,8 @@ def claim_address(account: Account, *, tags: Mapping[str, str]) -> list[Statemen
             resources=[account.arn("ec2", "elastic-ip/*")],
             where={f"aws:ResourceTag/{key}": value for key, value in tags.items()},
             where_all={"aws:TagKeys": [TAG_HELD]},
+            # DeleteTags without a key deletes all tags, and "all keys" is true of none.
+            present=["aws:TagKeys"],
         ),
     ]
 
@@ -110,6 +126,10 @@ def find_database(account: Account, *, identifier: str) -> list[Statement]:
             where={"secretsmanager:ResourceTag/aws:rds:primaryDBInstanceArn": database},
         ),
     ]
+
+
+def _group(account: Account, name: str) -> str:
+    return account.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{name}")
 
 
 def _use_key(sid: str, actions: Sequence[str], key: str, account: Account) -> Statement:
