@@ -79,7 +79,10 @@ def status_command(lab: LabName = DEFAULT_LAB, deployment: DeploymentName = None
     cluster = _running(lab, deployment)
     health = cluster.health()
     console.print(report.instances(cluster, health))
-    if not verdict(console, health, []):
+    judged = cluster.lab.judged()
+    for line in report.judged(judged):
+        console.print(f"• {line}", markup=False, highlight=False)
+    if not verdict(console, health, [], denied=judged.denied):
         raise typer.Exit(1)
 
 
@@ -103,7 +106,7 @@ def calls_command(
         console.print(report.calls(one))
         for line in report.findings(one):
             console.print(f"• {line}", markup=False, highlight=False)
-    if not verdict(console, health, reports):
+    if not verdict(console, health, reports, denied=cluster.lab.judged().denied):
         raise typer.Exit(1)
 
 

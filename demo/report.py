@@ -14,6 +14,7 @@ from demo.calls import Round
 from demo.cluster import Health, LocalDeployment
 from demo.fault import Failover
 from demo.voice import Voice
+from lab.aws.iam.judged import Judged
 
 
 @dataclass
@@ -144,6 +145,15 @@ def findings(report: TenantReport) -> list[str]:
             f"after {failover.replaced_s:.1f} s"
         )
     return lines
+
+
+def judged(found: Judged) -> list[str]:
+    """Sentences about the calls of instances to AWS's API, and each denial."""
+    lines = [
+        f"IAM judged {found.count} calls of {found.kinds} kinds that instances of {found.roles} "
+        f"roles made to the AWS API; {found.denied} were denied"
+    ]
+    return lines + [f"denied {count} times: {text}" for text, count in found.denials.items()]
 
 
 def further(lab_name: str, log: str) -> str:

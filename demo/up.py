@@ -58,11 +58,13 @@ def up(
             for future in deploying.futures.values():
                 future.cancel()
     total_s = time.monotonic() - began
+    judged = lab.judged()
     lines = [
-        f"from the command to all checks passing: {setup_s:.0f} s; with all calls: {total_s:.0f} s"
+        *report.judged(judged),
+        f"from the command to all checks passing: {setup_s:.0f} s; with all calls: {total_s:.0f} s",
     ]
     report.show(console, cluster, health, reports, lines, report.further(lab.names.lab, str(log)))
-    return verdict(console, health, reports)
+    return verdict(console, health, reports, denied=judged.denied)
 
 
 def call_tenant(
@@ -128,11 +130,13 @@ def _finish(board: Board, deploying: Deploying) -> None:
     deploying.check()
 
 
-def verdict(console: Console, health: Health, reports: list[report.TenantReport]) -> bool:
-    """Print and return whether everything succeeded."""
+def verdict(
+    console: Console, health: Health, reports: list[report.TenantReport], *, denied: int
+) -> bool:
+    """Print and return whether everything succeeded; `denied` is the number of calls to AWS."""
     failed = sum(round.failed for one in reports for round in one.all_rounds)
     placed = sum(round.placed for one in reports for round in one.all_rounds)
-    ok = health.ok and all(one.ok for one in reports)
+    ok = health.ok and all(one.ok for one in reports) and not denied
     if ok:
         kinds = {round.kind.title for one in reports for round in one.all_rounds}
         recorded = sum(one.recorded(round) for one in reports for round in one.all_rounds)
@@ -146,5 +150,7 @@ def verdict(console: Console, health: Health, reports: list[report.TenantReport]
         calls = f"; {failed} of {placed} calls failed" if reports else ""
         if not all(one.records_ok for one in reports):
             calls += "; call records are missing or double"
+        if denied:
+            calls += f"; IAM denied {denied} calls of instances to AWS"
         console.print(f"[bold red]FAILED[/]: {health.summary}{calls}", soft_wrap=True)
     return ok

@@ -19,6 +19,7 @@ def main() -> int:
     commands.add_parser("up", help="start the cloud, empty; builds the image first if needed")
     commands.add_parser("down", help="remove everything")
     commands.add_parser("status", help="list the machines")
+    commands.add_parser("judged", help="list the calls of instances that IAM judged")
     for name in ("apply", "destroy"):
         stack = commands.add_parser(name, help=f"terraform {name} of a synthesized stack")
         stack.add_argument("stack")
@@ -47,6 +48,15 @@ def _run(lab: Lab, arguments: argparse.Namespace) -> int:
             for m in lab.machines():
                 print(m.instance_id, m.state, m.zone, m.private_ip, m.public_ip or "-",
                       m.tenant or "-", m.role or "-")  # fmt: skip
+        case "judged":
+            judged = lab.judged()
+            for call in judged.calls:
+                verdict = "allowed" if call.allowed else "DENIED"
+                print(call.role or "-", call.call, verdict, call.count)
+            for role, statement, action in sorted(judged.used):
+                print(role, statement, "was needed for", action)
+            for text, count in judged.denials.items():
+                print("denied", count, text)
         case "apply":
             lab.apply(arguments.stack, arguments.synth_dir, print)
         case "destroy":
