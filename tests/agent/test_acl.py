@@ -12,8 +12,8 @@ import pytest
 import requests
 from consul.exceptions import ACLPermissionDenied, ConsulException
 
-from agent.aws import secrets
-from agent.consul import acl, leader, service_discovery
+from agent.aws import clients, secrets
+from agent.consul import acl, leader, members, service_discovery
 from agent.consul.acl import AccessControl
 from agent.consul.local import LocalConsul
 from agent.consul.service_discovery import HealthyInstances, Sbc
@@ -329,9 +329,9 @@ def test_dead_members_are_removed_although_a_secret_is_out_of_order(
     monkeypatch.setattr(AccessControl, "reconcile", broken)
     monkeypatch.setattr(leader, "leads", lambda *_: True)
     monkeypatch.setattr(leader, "tokens", lambda: {"operator": OPERATOR})
-    monkeypatch.setattr(leader.clients, "client", lambda *_: None)
-    monkeypatch.setattr(leader.members, "remove_terminated", lambda *_: done.append("removed"))
-    monkeypatch.setattr(leader.members, "rejoin_lost", lambda *_: done.append("rejoined"))
+    monkeypatch.setattr(clients, "client", lambda *_: None)
+    monkeypatch.setattr(members, "remove_terminated", lambda *_: done.append("removed"))
+    monkeypatch.setattr(members, "rejoin_lost", lambda *_: done.append("rejoined"))
     with pytest.raises(AgentError, match="is not JSON"):
         leader.lead(config(tags={TAG_DEPLOYMENT: DEPLOYMENT}), FACTS, None)
     assert done == ["removed"]

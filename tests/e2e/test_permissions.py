@@ -37,8 +37,9 @@ def test_iam_has_judged_every_role_and_denied_nothing(deployed: World) -> None:
 
 def test_an_sbc_that_asks_for_more_is_denied_as_on_aws(deployed: World) -> None:
     sbc = deployed.lab.machines(role=Tier.SBC)[0]
-    python = [paths.VENV / "bin/python", "-c", DELETE_ALL_TAGS]
-    done = deployed.lab.exec(sbc, ["env", f"PYTHONPATH={paths.APP}", *python], timeout=60)
+    python = str(paths.VENV / "bin/python")
+    command = ["env", f"PYTHONPATH={paths.APP}", python, "-c", DELETE_ALL_TAGS]
+    done = deployed.lab.exec(sbc, command, timeout=60)
     assert done.returncode == 0, done.stderr
     error = json.loads(done.stdout)
     assert error["Code"] == "UnauthorizedOperation"

@@ -30,7 +30,7 @@ def pattern(
     What a variable stands for is text: an asterisk in it is no wildcard.
     """
     if not variables or "${" not in text:
-        return _compiled(_wild(text) if wildcards else re.escape(text), ignore_case)
+        return _plain(text, wildcards, ignore_case)
     parts: list[str] = []
     end = 0
     for found in _VARIABLE.finditer(text):
@@ -65,6 +65,9 @@ def arn_matches(text: str, arn: str, context: Context, *, variables: bool) -> bo
 
     Both need all six fields. None when they differ only in a variable that has no value.
     """
+    if not variables or "${" not in text:
+        whole = _plain_arn(text)
+        return whole is not None and whole.fullmatch(arn) is not None
     wanted = _FIELD.split(text, ARN_FIELDS - 1)
     found = arn.split(":", ARN_FIELDS - 1)
     if len(wanted) != ARN_FIELDS or len(found) != ARN_FIELDS:
@@ -89,8 +92,25 @@ def _value(variable: str, context: Context) -> str | None:
     return default.strip().removeprefix("'").removesuffix("'") if comma and value is None else None
 
 
-def _wild(text: str) -> str:
-    return "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in text)
+def _wild(text: str, character: str = ".") -> str:
+    """A regular expression for a text whose wildcards stand for that class of characters."""
+    return "".join({"*": f"{character}*", "?": character}.get(c, re.escape(c)) for c in text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain(text: str, wildcards: bool, ignore_case: bool) -> re.Pattern[str]:
+    """The pattern of a text without variables; policies are the same for thousands of calls."""
+    return _compiled(_wild(text) if wildcards else re.escape(text), ignore_case)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain_arn(text: str) -> re.Pattern[str] | None:
+    fields = text.split(":", ARN_FIELDS - 1)
+    if len(fields) != ARN_FIELDS:
+        return None
+    *first, last = fields
+    inside = [_wild(field, "[^:]") for field in first]
+    return _compiled(":".join([*inside, _wild(last)]), False)
 
 
 @functools.lru_cache(maxsize=4096)
