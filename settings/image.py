@@ -57,6 +57,6 @@ class Image(Model):
     disk_gb: int = Field(default=8, ge=8, le=1024, description="root volume of the image, GiB")
     consul: ImageConsul = Field(default=ImageConsul(), description="Consul in the image")
     sip_packages: SipPackages = Field(
-        default=SipPackages.BACKPORTS,
+        default=SipPackages.DEBIAN13,
         description="Kamailio of the image: Debian 13's, or that of Debian testing (`backports`)",
     )

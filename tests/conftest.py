@@ -29,21 +29,17 @@ NEED_MACHINES = ("lab", "sip", "e2e")  # root, namespaces, and the machine image
 def pytest_report_header() -> list[str]:
     """What is tested, and with what; the image's versions follow when a test needs the image."""
     ours = f"wazo-c4-aws {project_version()} ({revision() or 'no git revision'})"
-    return [ours, f"with {in_a_line(tools())}"]
+    try:
+        variant = f"SIP packages of the machine image: {layers.sip_packages()} ({layers.VARIABLE})"
+    except HostError as error:
+        raise pytest.UsageError(str(error)) from None
+    return [ours, f"with {in_a_line(tools())}", variant]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     config.option.loadscopereorder = False  # the order of `pytest_collection_modifyitems`
     return scheduling.Scheduling(config, log)
-
-
-def pytest_report_header() -> str:
-    """Say which variant of the machine image the tests run on."""
-    try:
-        return f"SIP packages of the machine image: {layers.sip_packages()} ({layers.VARIABLE})"
-    except HostError as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 def _obstacle(marker: str) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from c4 import cdk
 from settings import Deployment, load
 from testbed.synthesized import Synthesized, run_app, synthesize
 
@@ -73,9 +72,9 @@ def synthesized_by(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, s
         watch.write_text(COUNT_MODULES % json.dumps(str(loaded)))
         run_app(
             folder / "out",
+            C4_CDK=name,
             C4_DEPLOYMENT=deployment,
             NODE_OPTIONS=f'--require "{watch}"',
-            **{cdk.VARIABLE: name},
         )
         return folder
 

@@ -176,7 +176,7 @@ def test_image_component_runs_the_stages_of_the_provisioning_script(demo: Synthe
     ]
     stages = [words[2] for c in commands if (words := c.split())[:2] == ["bash", "./provision.sh"]]
     assert stages == list(payload.AMI_STAGES)
-    assert f"bash ./provision.sh os {SipPackages.BACKPORTS}" in commands
+    assert f"bash ./provision.sh os {SipPackages.DEBIAN13}" in commands
 
 
 def test_metrics_and_management_api_open_to_the_named_ranges_only(tmp_path: Path) -> None:
