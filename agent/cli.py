@@ -33,6 +33,14 @@ def boot(_: argparse.Namespace) -> int:
     return 0
 
 
+def bundle(_: argparse.Namespace) -> int:
+    """fetch the files of this instance; waits until AWS provides them"""
+    from agent.bundle import install
+
+    install()
+    return 0
+
+
 def run(_: argparse.Namespace) -> int:
     """run health checks, lifecycle and metrics, until the machine stops"""
     _daemon().run()
@@ -104,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser("c4-agent", description="The agent of a Wazo C4 instance.")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (boot, run, drain, apply, maintenance, version):
+    for command in (bundle, boot, run, drain, apply, maintenance, version):
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         if command is apply:

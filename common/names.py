@@ -68,6 +68,16 @@ def token_secret(deployment: str, tenant: str, tier: Tier) -> str:
     return secret_name(deployment, tenant, CONSUL_SERVER, tier)
 
 
+def files_bucket(deployment: str, account: str) -> str:
+    """Bucket with the files of the deployment's instances; such names are unique in all of AWS."""
+    return resource_name(deployment, "files", account)
+
+
+def bundle_key(owner: str, role: str) -> str:
+    """Key of the files of a tier: `acme/sbc.json.gz`. The owner is a tenant, or Consul's."""
+    return f"{owner}/{role}.json.gz"
+
+
 def metric_namespace(deployment: str) -> str:
     """CloudWatch namespace of the deployment's metrics: `C4/<deployment>`."""
     return f"C4/{deployment}"

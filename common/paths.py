@@ -14,10 +14,11 @@ AGENT_PROGRAM: Final = Path("/usr/local/bin/c4-agent")
 STATE: Final = Path("/var/lib/c4")  # home of the user c4
 CONSUL_DATA: Final = Path("/var/lib/consul")  # home of the user consul
 
-# What cloud-init writes.
+# What cloud-init writes, or `c4-agent bundle` on its behalf.
 ETC: Final = Path("/etc/c4")
 CONFIG: Final = ETC / "agent.json"  # agent.config, final at synth
 INSTANCE: Final = ETC / "instance.json"  # agent.facts
+BUNDLE: Final = ETC / "bundle.json"  # agent.bundle: where the other files are, and their digest
 SERVICE: Final = ETC / "service.json"  # Consul service definition
 LISTS: Final = ETC / "lists"  # consul-template's sources of Kamailio's lists
 INITIAL_LISTS: Final = ETC / "initial"  # Kamailio lists before the first rendering

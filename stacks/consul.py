@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cdktf import TerraformOutput, TerraformStack
@@ -10,11 +11,13 @@ from constructs import Construct
 from c4 import ports
 from c4.alarms import GroupAlarms
 from c4.instances import permissions
+from c4.instances.bundle import BundleObject, BundlePlace
 from c4.instances.group import Capacity, InstanceGroup, Lifecycle
 from c4.instances.image import MachineImage
 from c4.instances.launch_template import LaunchTemplate
 from c4.instances.role import InstanceRole
 from c4.instances.security_group import ANYWHERE, SecurityGroup
+from c4.policy import Statement
 from c4.secret import Secret
 from c4.stack import DeploymentStack
 from common.names import TAG_CONSUL, TAG_DEPLOYMENT, TAG_ROLE, resource_name, secret_name
@@ -76,7 +79,15 @@ class ConsulStack(DeploymentStack):
             TAG_ROLE: CONSUL_SERVER,
             TAG_CONSUL: self.deployment.deployment,
         }
-        role = self._role()
+        data = user_data.for_consul_server(self.deployment)
+        bundle = BundlePlace(
+            bucket=self.network.files_bucket,
+            object_key=data.bundle.key,
+            content=data.bundle.encoded,
+            encryption_key=self.network.key,
+        )
+        role = self._role(permissions.read_bundle(bundle, account=self.account))
+        files = BundleObject(self, "files", place=bundle)
         template = LaunchTemplate(
             self,
             "template",
@@ -84,11 +95,12 @@ class ConsulStack(DeploymentStack):
             image_id=MachineImage(self, "image", settings=self.deployment.image).id,
             instance_type=settings.instance_type,
             disk_gb=settings.disk_gb,
-            user_data=user_data.for_consul_server(self.deployment).encoded,
+            user_data=data.encoded,
             profile_name=role.profile_name,
             security_group_ids=[self.members.id, self.servers.id],
             tags=tags,
             detailed_monitoring=self.deployment.detailed_monitoring,
+            after=[files.part],
         )
         if self.deployment.alarm_topic is not None:
             GroupAlarms(
@@ -111,7 +123,7 @@ class ConsulStack(DeploymentStack):
             tags=tags,
         )
 
-    def _role(self) -> InstanceRole:
+    def _role(self, more: Sequence[Statement]) -> InstanceRole:
         account, key = self.account, self.network.key
         tenants = secret_name(self.deployment.deployment, "*", CONSUL_SERVER, "*")
         secrets = [
@@ -126,6 +138,7 @@ class ConsulStack(DeploymentStack):
             *permissions.read_secrets(secrets, key=key, account=account),
             *permissions.create_secret_values(secrets, key=key, account=account),
             *permissions.list_secrets(),
+            *more,
         ]
         return InstanceRole(self, "role", name=self.name, statements=statements)
 

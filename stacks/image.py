@@ -13,9 +13,9 @@ from cdktf import Fn, TerraformOutput
 from constructs import Construct
 
 from c4 import ports
-from c4.image.assets import PAYLOAD, Assets
+from c4.bucket import PrivateBucket
 from c4.image.builder import Builder
-from c4.image.component import ProvisioningComponent
+from c4.image.component import PAYLOAD, ProvisioningComponent
 from c4.image.pipeline import Pipeline
 from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.stack import DeploymentStack
@@ -35,7 +35,9 @@ class ImageStack(DeploymentStack):
         name = resource_name(deployment.deployment, STACK)
         ids = network.read_from(self)
 
-        assets = Assets(self, "assets", name=f"{name}-{self.account.id}", key=ids.key)
+        assets = PrivateBucket(
+            self, "assets", name=f"{name}-{self.account.id}", key=ids.key, expire_old=True
+        )
         component = ProvisioningComponent(
             self, "provisioning", name=name, sip_packages=deployment.image.sip_packages
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cdktf import TerraformOutput, TerraformStack
 from constructs import Construct
 
+from c4.bucket import PrivateBucket
 from c4.key import EncryptionKey
 from c4.network.endpoints import Endpoints
 from c4.network.flow_logs import FlowLogs
@@ -14,7 +15,7 @@ from c4.network.nat import NatGateways
 from c4.network.segment import SegmentSubnets
 from c4.network.vpc import Vpc
 from c4.stack import DeploymentStack
-from common.names import resource_name
+from common.names import files_bucket, resource_name
 from common.topology import Segment
 from settings.deployment import Deployment
 from settings.network import InterfaceEndpoint
@@ -24,15 +25,16 @@ STACK = "network"
 
 @dataclass(frozen=True)
 class NetworkOutputs:
-    """Outputs of this stack that other stacks read: ids, and the key's ARN."""
+    """Outputs of this stack that other stacks read: ids, the key's ARN, a bucket's name."""
 
     vpc_id: str
     key: str
+    files_bucket: str  # for the files of instances
     subnet_ids: dict[Segment, list[str]]
 
 
 class NetworkStack(DeploymentStack):
-    """VPC, four segments over the zones, routes, NAT, endpoints, flow logs, encryption key."""
+    """VPC, four segments over the zones, routes, NAT, endpoints, flow logs, key, bucket."""
 
     def __init__(self, scope: Construct, *, deployment: Deployment) -> None:
         super().__init__(scope, STACK, deployment=deployment)
@@ -40,6 +42,9 @@ class NetworkStack(DeploymentStack):
         name = resource_name(deployment.deployment)
 
         self.key = EncryptionKey(self, "encryption", name=name, account=self.account)
+        bucket = files_bucket(deployment.deployment, self.account.id)
+        # Old versions are for rollbacks. A version has 15 kB, so they may stay.
+        self.files = PrivateBucket(self, "files", name=bucket, key=self.key.arn, expire_old=False)
         self.vpc = Vpc(self, "network", name=name, cidr=settings.cidr)
         self.segments = {segment: self._segment(segment, name) for segment in Segment}
         self._connect(name)
@@ -97,6 +102,7 @@ class NetworkStack(DeploymentStack):
     def _outputs(self) -> None:
         TerraformOutput(self, "vpc_id", static_id=True, value=self.vpc.id)
         TerraformOutput(self, "key_arn", static_id=True, value=self.key.arn)
+        TerraformOutput(self, "files_bucket", static_id=True, value=self.files.name)
         for segment, subnets in self.segments.items():
             TerraformOutput(self, f"{segment}_subnet_ids", static_id=True, value=subnets.subnet_ids)
 
@@ -106,5 +112,6 @@ class NetworkStack(DeploymentStack):
         return NetworkOutputs(
             vpc_id=state.get_string("vpc_id"),
             key=state.get_string("key_arn"),
+            files_bucket=state.get_string("files_bucket"),
             subnet_ids={s: state.get_list(f"{s}_subnet_ids") for s in Segment},
         )

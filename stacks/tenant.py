@@ -12,6 +12,7 @@ from c4 import ports
 from c4.alarms import DatabaseAlarms
 from c4.database import Database
 from c4.instances import permissions
+from c4.instances.bundle import BundlePlace
 from c4.instances.image import MachineImage
 from c4.instances.security_group import ANYWHERE, SecurityGroup
 from c4.policy import Statement
@@ -111,6 +112,7 @@ class TenantStack(DeploymentStack):
         ]
         if arns:
             statements += permissions.create_secret_values(arns, key=key, account=self.account)
+        data = user_data.for_tier(self.deployment, self.tenant, tier)
         return TierGroup(
             self,
             tier.value,
@@ -122,7 +124,13 @@ class TenantStack(DeploymentStack):
             subnet_ids=self.network.subnet_ids[tier.segment],
             consul_group_id=self.consul.member_group_id,
             image_id=self.image_id,
-            user_data=user_data.for_tier(self.deployment, self.tenant, tier).encoded,
+            user_data=data.encoded,
+            bundle=BundlePlace(
+                bucket=self.network.files_bucket,
+                object_key=data.bundle.key,
+                content=data.bundle.encoded,
+                encryption_key=key,
+            ),
             may=statements,
         )
 

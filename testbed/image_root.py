@@ -21,6 +21,7 @@ INSTANCE = {
     "v1.region": "eu-central-1",
     "v1.availability_zone": "eu-central-1a",
     "ds.meta_data.local_ipv4": "10.40.64.5",
+    "ds.dynamic.instance_identity.document.accountId": "123456789012",
 }
 
 

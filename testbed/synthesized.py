@@ -21,6 +21,7 @@ from settings import Deployment
 from settings.load import ROOT
 
 Json = dict[str, Any]
+RENDERED = frozenset({"user_data", "content_base64"})  # arguments with the files of an instance
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ _Dumper.add_representer(str, _text)
 def _readable(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            key: "see tests/rendering/snapshots" if key == "user_data" else _readable(item)
+            key: "see tests/rendering/snapshots" if key in RENDERED else _readable(item)
             for key, item in value.items()
             if key != "//"
         }

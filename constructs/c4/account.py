@@ -31,6 +31,11 @@ class Account(Construct):
         owner = f"{self.region}:{self._identity.account_id}"
         return f"arn:{self._partition.partition}:{service}:{owner}:{resource}"
 
+    def s3(self, bucket: str, key: str = "") -> str:
+        """ARN of a bucket, or of an object in it."""
+        place = f"{bucket}/{key}" if key else bucket
+        return f"arn:{self._partition.partition}:s3:::{place}"
+
     def managed_policy(self, name: str) -> str:
         """ARN of a policy that AWS maintains."""
         return f"arn:{self._partition.partition}:iam::aws:policy/{name}"

@@ -10,6 +10,7 @@ from c4.account import Account
 from c4.addresses import AddressPool
 from c4.alarms import GroupAlarms
 from c4.instances import permissions
+from c4.instances.bundle import BundleObject, BundlePlace
 from c4.instances.group import Capacity, InstanceGroup, Lifecycle
 from c4.instances.launch_template import LaunchTemplate
 from c4.instances.role import InstanceRole
@@ -31,7 +32,8 @@ CPU_PERCENT = 60
 class TierGroup(Construct):
     """Firewall, role, launch template, autoscaling group, scaling, Elastic IPs of one tier.
 
-    `may` is what its instances may do beyond what every instance may.
+    `may` is what its instances may do beyond what every instance may. `bundle` has their
+    files.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class TierGroup(Construct):
         consul_group_id: str,
         image_id: str,
         user_data: str,
+        bundle: BundlePlace,
         may: Sequence[Statement],
     ) -> None:
         super().__init__(scope, id_)
@@ -62,6 +65,7 @@ class TierGroup(Construct):
         statements = [
             *permissions.every_instance(account, group=name),
             *permissions.report_bad_health(account, group=name),
+            *permissions.read_bundle(bundle, account=account),
             *may,
         ]
         if isinstance(size, CallTierSize):
@@ -77,6 +81,7 @@ class TierGroup(Construct):
             self, "firewall", name=name, purpose=f"{tier} instances of {tenant.name}", vpc_id=vpc_id
         )
         role = InstanceRole(self, "role", name=name, statements=statements)
+        files = BundleObject(self, "files", place=bundle)
         template = LaunchTemplate(
             self,
             "template",
@@ -89,6 +94,7 @@ class TierGroup(Construct):
             security_group_ids=[self.firewall.id, consul_group_id],
             tags=tags,
             detailed_monitoring=deployment.detailed_monitoring,
+            after=[files.part],
         )
         group = InstanceGroup(
             self,

@@ -12,6 +12,7 @@ require_payload "$payload"
 rm -rf /opt/c4/app
 cp -r --no-preserve=ownership "$payload/app" /opt/c4/app
 install -m 0755 "$files/c4-agent" /usr/local/bin/c4-agent
+install -m 0644 "$files/c4-bundle.service" /usr/lib/systemd/system/c4-bundle.service
 install -m 0644 "$files/hugepages.conf" /usr/lib/tmpfiles.d/c4-hugepages.conf
 /opt/c4/venv/bin/python -m compileall -q /opt/c4/app
 

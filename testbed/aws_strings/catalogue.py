@@ -349,6 +349,11 @@ CATALOGUE: Final[dict[str, Rules]] = {
             Api("s3", "PutBucketVersioning", "VersioningConfiguration.Status"),
         ),
     },
+    "aws_s3_object": {
+        "key": (Documented(r"[A-Za-z0-9!_.*'()/-]+", 1024, "S3 guide, object key names"),),
+        "content_base64": (Exempt("the content of an object, of any length"),),
+        "content_type": (Documented(r"[a-z]+/[a-z0-9.+-]+", 255, "RFC 9110, media types"),),
+    },
     "aws_secretsmanager_secret": {
         "name": (
             Api("secretsmanager", "CreateSecret", "Name"),

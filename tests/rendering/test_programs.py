@@ -19,7 +19,16 @@ pytestmark = pytest.mark.lab
 # The shape of cloud-init's instance data on EC2, as far as user data uses it.
 INSTANCE_DATA = {
     "v1": {key.removeprefix("v1."): v for key, v in INSTANCE.items() if key.startswith("v1.")},
-    "ds": {"meta_data": {"local_ipv4": INSTANCE["ds.meta_data.local_ipv4"]}},
+    "ds": {
+        "meta_data": {"local_ipv4": INSTANCE["ds.meta_data.local_ipv4"]},
+        "dynamic": {
+            "instance_identity": {
+                "document": {
+                    "accountId": INSTANCE["ds.dynamic.instance_identity.document.accountId"]
+                }
+            }
+        },
+    },
 }
 
 

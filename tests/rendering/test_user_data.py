@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import email
 import gzip
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -13,21 +14,23 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agent import bundle
 from agent.consul import pki
 from common import paths
 from common.topology import Tier
+from image import payload
 from rendering import instance_files, mime, user_data
 from rendering.files import File
 from rendering.user_data import TerraformInterpolation, UserData, UserDataTooLarge
 from settings import Deployment
-from settings.sip import Capture, DispatchAlgorithm, Tls
+from settings.load import parse
 
 # Words that only a value of a secret would follow; names and paths of secrets are no secrets.
 _SECRET = re.compile(
     r"""(?ix)  (?:password|passwd|secret_key|api_key|encryption_key|gossip_key|token|encrypt)
         ["']? \s* [:=] \s* ["']? [A-Za-z0-9+/_-]{12,}"""
 )
-ROOM = 256  # bytes for longer names and addresses than the demo's
+GOAL = 8_192  # bytes of user data
 _KEY_BLOCK = re.compile(r"-----BEGIN|AKIA[0-9A-Z]{16}")
 
 
@@ -48,18 +51,47 @@ def test_user_data_is_within_the_limit_of_ec2(rendered: UserData) -> None:
     assert rendered.size < user_data.LIMIT
 
 
-def test_options_leave_room_within_the_limit(deployment: Deployment) -> None:
-    tenant = deployment.tenants[0]
+def largest_deployment() -> Deployment:
+    """Every option on, and the longest names and addresses."""
+    name = "a" + "b" * 17 + "-c"
     authorities = "".join(pki.new_authority(name).certificate for name in ("one", "two"))
-    options = {
-        "dispatch": DispatchAlgorithm.CALL_LOAD,
-        "tls": Tls(authorities=authorities),
-        "capture": Capture(homer="203.0.113.250:9060"),
+    text = {
+        "deployment": name,
+        "region": "ap-southeast-1",
+        "zones": [f"ap-southeast-1{letter}" for letter in "abcdef"],
+        "consul": {"servers": 5},
+        "detailed_monitoring": True,
+        "metrics_sources": ["10.255.255.128/25"],
+        "tenants": [
+            {
+                "name": name,
+                "dns": {"name": f"{'s' * 63}.{'t' * 63}.{'u' * 63}.example", "zone_id": "Z1"},
+                "sbc": {"min": 50, "max": 100, "workers": 64},
+                "router": {"min": 50, "max": 100, "workers": 64},
+                "api_sources": ["10.255.255.128/25"],
+                "limits": {
+                    f"{kind}_calls{per}": 99999
+                    for kind in ("tenant", "pbx", "trunk")
+                    for per in ("", "_per_s")
+                },
+                "sip": {
+                    "dispatch": "call-load",
+                    "tls": {"authorities": authorities},
+                    "capture": {"homer": "203.0.113.250:65535"},
+                },
+            }
+        ],
     }
-    largest = tenant.model_copy(update={"sip": tenant.sip.model_copy(update=options)})
-    for tier in Tier:
-        data = user_data.for_tier(deployment, largest, tier)
-        assert data.size < user_data.LIMIT - ROOM
+    return parse(json.dumps(text), Path("largest.yaml"))
+
+
+def test_user_data_has_room_with_every_option() -> None:
+    """Half of EC2's limit stays free, for whatever else an instance needs at boot."""
+    deployment = largest_deployment()
+    (tenant,) = deployment.tenants
+    everything = [user_data.for_tier(deployment, tenant, tier) for tier in Tier]
+    for data in (*everything, user_data.for_consul_server(deployment)):
+        assert data.size < GOAL
         assert gzip.decompress(data.compressed).decode() == data.mime
 
 
@@ -76,6 +108,7 @@ def test_what_is_too_large_is_packed_again() -> None:
 def test_user_data_has_nothing_that_terraform_replaces(rendered: UserData) -> None:
     assert "${" not in rendered.mime
     assert "%{" not in rendered.mime
+    assert "{" not in rendered.bundle.encoded
 
 
 def test_user_data_carries_no_secret(rendered: UserData) -> None:
@@ -94,22 +127,42 @@ def test_the_search_for_secrets_finds_one(leak: str) -> None:
 
 def test_equal_settings_give_equal_bytes(deployment: Deployment) -> None:
     tenant = deployment.tenants[0]
-    first = user_data.for_tier(deployment, tenant, Tier.SBC).encoded
-    assert user_data.for_tier(deployment, tenant, Tier.SBC).encoded == first
+    first = user_data.for_tier(deployment, tenant, Tier.SBC)
+    again = user_data.for_tier(deployment, tenant, Tier.SBC)
+    assert (again.encoded, again.bundle) == (first.encoded, first.bundle)
 
 
 def test_every_file_arrives_as_it_was_rendered(rendered: UserData) -> None:
-    """Through MIME, gzip and YAML: the bytes that cloud-init will write."""
+    """Through MIME, gzip and YAML to cloud-init, or through the bundle to the agent."""
     arrived = {}
     for text in _parts(rendered).values():
-        for entry in yaml.safe_load(text)["write_files"]:
-            arrived[entry["path"]] = entry
+        for entry in yaml.safe_load(text).get("write_files", ()):
+            taken = entry.get("permissions", "0644"), entry.get("owner", "root:root")
+            arrived[entry["path"]] = (entry["content"], *taken)
+    for one in bundle.unpack(rendered.bundle.data):
+        assert str(one.path) not in arrived
+        arrived[str(one.path)] = (one.content, one.mode, one.owner)
     assert arrived.keys() == {file.path for file in rendered.files}
     for file in rendered.files:
-        entry = arrived[file.path]
-        assert entry["content"] == file.content
-        taken = entry.get("permissions", "0644"), entry.get("owner", "root:root")
-        assert taken == (file.mode, file.owner)
+        assert arrived[file.path] == (file.content, file.mode, file.owner)
+
+
+def test_user_data_names_the_files_by_their_digest(rendered: UserData, role: str) -> None:
+    """So the launch template changes exactly when a file does, and a refresh follows."""
+    (place,) = (f.content for f in rendered.files if f.path == str(paths.BUNDLE))
+    assert json.loads(place)["sha256"] == hashlib.sha256(rendered.bundle.data).hexdigest()
+    owner = "consul" if role == "consul" else "acme"
+    assert json.loads(place)["key"] == f"{owner}/{role}.json.gz"
+
+
+def test_a_changed_file_is_changed_user_data(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = deployment.tenants[0]
+    before = user_data.for_tier(deployment, tenant, Tier.RTP)
+    monkeypatch.setattr(instance_files, "tier_files", lambda *_: (File("/etc/new", "x\n"),))
+    after = user_data.for_tier(deployment, tenant, Tier.RTP)
+    assert before.encoded != after.encoded
 
 
 def test_awkward_text_survives_the_transport() -> None:
@@ -133,9 +186,11 @@ def test_only_the_facts_part_goes_through_jinja(rendered: UserData) -> None:
     assert "{%" not in facts.removeprefix("## template: jinja\n")
 
 
-def test_the_services_are_started_without_waiting(rendered: UserData) -> None:
+def test_the_boot_does_not_wait_for_files_nor_services(rendered: UserData) -> None:
     base = yaml.safe_load(_parts(rendered)["base.yaml"])
-    assert ["systemctl", "start", "--no-block", "c4.target"] in base["runcmd"]
+    assert base["runcmd"] == [["systemctl", "start", "--no-block", "c4-bundle.service"]]
+    unit = (payload.HERE / "files/app/c4-bundle.service").read_text()
+    assert "ExecStart=/usr/bin/systemctl start --no-block c4.target\n" in unit
 
 
 def test_too_much_user_data_is_refused_with_its_size(
@@ -143,7 +198,7 @@ def test_too_much_user_data_is_refused_with_its_size(
 ) -> None:
     noise = "".join(f"{i * 7919 % 104729:x}" for i in range(20_000))
     extra = (File("/etc/noise", noise),)
-    monkeypatch.setattr(instance_files, "tier_files", lambda *_: extra)
+    monkeypatch.setattr(instance_files, "fact_files", lambda *_: extra)
     with pytest.raises(UserDataTooLarge, match=r"rtp has \d+ bytes .* 16384; .*/etc/noise"):
         user_data.for_tier(deployment, deployment.tenants[0], Tier.RTP)
 
@@ -167,7 +222,8 @@ def test_a_file_that_cloud_init_would_misread_is_refused(field: str, value: str)
 
 def test_tenants_do_not_share_names(deployment: Deployment) -> None:
     other = deployment.tenants[0].model_copy(update={"name": "globex"})
-    text = user_data.for_tier(deployment, other, Tier.ROUTER).mime
+    data = user_data.for_tier(deployment, other, Tier.ROUTER)
+    text = data.mime + gzip.decompress(data.bundle.data).decode()
     assert "globex-router" in text
     assert "acme" not in text
 

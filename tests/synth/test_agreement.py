@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import email
+import hashlib
 import json
 from typing import Any
 
 import pytest
 import yaml
 
+from agent import bundle
 from common import paths
 from common.names import TAG_CONSUL
 from common.topology import CONSUL_SERVER, Tier
 from testbed.synthesized import Json, Synthesized, unpack
 
-AGENT = str(paths.CONFIG)
 ROLES = {CONSUL_SERVER: "consul/"} | {tier: f"acme/{tier}_" for tier in Tier}
 
 
@@ -24,24 +26,56 @@ def _one(synthesized: Synthesized, kind: str, role: str) -> Json:
 
 
 def _agent(synthesized: Synthesized, role: str) -> dict[str, Any]:
-    """The agent's configuration, out of the launch template that the role's group uses."""
+    """The agent's configuration, out of the files of the role's instances."""
+    files = bundle.unpack(
+        base64.b64decode(_one(synthesized, "aws_s3_object", role)["content_base64"])
+    )
+    (content,) = [file.content for file in files if file.path == paths.CONFIG]
+    config: dict[str, Any] = json.loads(content)
+    return config
+
+
+def _place(synthesized: Synthesized, role: str) -> dict[str, str]:
+    """Where an instance looks for its files, out of the launch template that its group uses."""
     found = [
         item["content"]
         for where, data in synthesized.user_data()
         if where.startswith(ROLES[role])
         for part in email.message_from_string(unpack(data)).walk()
-        if part.get_content_type() == "text/cloud-config"
+        if part.get_content_type() == "text/jinja2"
         for item in yaml.safe_load(str(part.get_payload())).get("write_files", [])
-        if item["path"] == AGENT
+        if item["path"] == str(paths.BUNDLE)
     ]
     assert len(found) == 1
-    config: dict[str, Any] = json.loads(found[0])
-    return config
+    place: dict[str, str] = json.loads(found[0])
+    return place
 
 
 @pytest.fixture(params=ROLES)
 def role(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def test_an_instance_finds_its_files_and_may_read_no_others(demo: Synthesized, role: str) -> None:
+    place, stored = _place(demo, role), _one(demo, "aws_s3_object", role)
+    assert place["key"] == stored["key"]
+    data = base64.b64decode(stored["content_base64"])
+    assert place["sha256"] == hashlib.sha256(data).hexdigest()
+    (bucket,) = [b["bucket"] for _, b in demo.resources("aws_s3_bucket", "network")]
+    name, _, account = bucket.partition("${")
+    assert "account_id}" in account
+    assert place["bucket"] == name + "{{ ds.dynamic.instance_identity.document.accountId }}"
+    statements = {s["sid"]: s for w, s in demo.statements() if w.startswith(ROLES[role])}
+    (readable,) = statements["ReadOwnFiles"]["resources"]
+    assert readable.endswith(f"outputs.files_bucket}}/{place['key']}")
+    (condition,) = statements["FindOlderFiles"]["condition"]
+    assert (condition["variable"], condition["values"]) == ("s3:prefix", [place["key"]])
+
+
+def test_files_are_there_before_a_launch_template_names_them(demo: Synthesized, role: str) -> None:
+    (where,) = [w for w, _ in demo.resources("aws_s3_object") if w.startswith(ROLES[role])]
+    template = _one(demo, "aws_launch_template", role)
+    assert template["depends_on"] == [f"aws_s3_object.{where.split('/')[1]}"]
 
 
 def test_the_agent_knows_its_group_and_hooks(demo: Synthesized, role: str) -> None:

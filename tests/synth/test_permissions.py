@@ -17,10 +17,12 @@ from common.topology import CONSUL_SERVER, Tier
 from settings.load import ROOT
 from testbed.synthesized import Synthesized
 
-SERVICES = ("autoscaling", "cloudwatch", "ec2", "rds", "secretsmanager")
+SERVICES = ("autoscaling", "cloudwatch", "ec2", "rds", "s3", "secretsmanager")
 # Asked for by others than the agent.
 ELSEWHERE = {
     "ec2:DescribeInstances": "Consul's retry_join",
+    "s3:GetObjectVersion": "GetObject, of a version that is not the newest",
+    "s3:ListBucketVersions": "ListObjectVersions, by its paginator",
     "kms:Decrypt": "Secrets Manager, on behalf of GetSecretValue",
     "kms:GenerateDataKey": "Secrets Manager, on behalf of PutSecretValue",
 }
@@ -29,6 +31,9 @@ EVERYBODY = {
     "autoscaling:RecordLifecycleActionHeartbeat",
     "ec2:DescribeInstances",
     "kms:Decrypt",
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:ListBucketVersions",
     "secretsmanager:GetSecretValue",
 }
 ADDRESS = {

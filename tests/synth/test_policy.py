@@ -114,7 +114,8 @@ def test_everything_stored_is_encrypted(synthesized: Synthesized) -> None:
 
 def test_buckets_are_private_and_encrypted(synthesized: Synthesized) -> None:
     buckets = {where for where, _ in synthesized.resources("aws_s3_bucket")}
-    assert len(buckets) == 1
+    assert {where.split("/")[0] for where in buckets} == {"image", "network"}
+    assert len(buckets) == 2
     for kind in ("public_access_block", "server_side_encryption_configuration", "versioning"):
         assert len(list(synthesized.resources(f"aws_s3_bucket_{kind}"))) == len(buckets), kind
     for where, block in synthesized.resources("aws_s3_bucket_public_access_block"):

@@ -15,7 +15,8 @@ from cdktf_cdktf_provider_aws.imagebuilder_infrastructure_configuration import (
 from constructs import Construct
 
 from c4.account import Account
-from c4.image.assets import PAYLOAD, Assets
+from c4.bucket import PrivateBucket
+from c4.image.component import PAYLOAD
 from c4.policy import Statement, document
 
 # What Image Builder itself needs on its instances, maintained by AWS.
@@ -33,7 +34,7 @@ class Builder(Construct):
         *,
         name: str,
         account: Account,
-        assets: Assets,
+        assets: PrivateBucket,
         key: str,
         instance_type: str,
         subnet_id: str,
@@ -80,7 +81,7 @@ class Builder(Construct):
         return self._configuration.arn
 
 
-def _permissions(account: Account, assets: Assets, key: str) -> list[Statement]:
+def _permissions(account: Account, assets: PrivateBucket, key: str) -> list[Statement]:
     return [
         Statement(
             sid="ReadAssets", actions=["s3:GetObject"], resources=[f"{assets.arn}/{PAYLOAD}"]

@@ -12,6 +12,7 @@ from constructs import Construct
 from common import paths
 from common.sip_packages import SipPackages
 
+PAYLOAD = "payload.tar.gz"  # key of what `c4 image payload` writes
 PAYLOAD_URI = "PayloadUri"
 WORK = "/var/tmp/c4-image"
 VALIDATE = (

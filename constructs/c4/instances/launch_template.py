@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cdktf import Token
+from cdktf import ITerraformDependable, Token
 from cdktf_cdktf_provider_aws.launch_template import (
     LaunchTemplate as AwsLaunchTemplate,
 )
@@ -22,7 +22,10 @@ ROOT_DEVICE = "/dev/xvda"  # of Debian's AMIs and of ours
 
 
 class LaunchTemplate(Construct):
-    """IMDSv2 only, encrypted root volume, no key pair. `user_data` is base64."""
+    """IMDSv2 only, encrypted root volume, no key pair. `user_data` is base64.
+
+    `after` is what has to exist before an instance boots from it.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class LaunchTemplate(Construct):
         security_group_ids: Sequence[str],
         tags: Mapping[str, str],
         detailed_monitoring: bool,
+        after: Sequence[ITerraformDependable] = (),
     ) -> None:
         super().__init__(scope, id_)
         self._template = AwsLaunchTemplate(
@@ -73,6 +77,7 @@ class LaunchTemplate(Construct):
                 for kind in ("volume", "network-interface")
             ],
             update_default_version=True,
+            depends_on=list(after) or None,
             tags={"Name": name},
         )
 

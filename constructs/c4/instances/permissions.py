@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from c4.account import Account
+from c4.instances.bundle import BundlePlace
 from c4.policy import Statement
 from common.names import TAG_HELD, metric_namespace
 
@@ -56,6 +57,24 @@ def read_secrets(secrets: Sequence[str], *, key: str, account: Account) -> list[
     return [
         Statement(sid="ReadSecrets", actions=["secretsmanager:GetSecretValue"], resources=secrets),
         _use_key("DecryptSecrets", ["kms:Decrypt"], key, account),
+    ]
+
+
+def read_bundle(bundle: BundlePlace, *, account: Account) -> list[Statement]:
+    """Read all versions of the object with the group's files."""
+    return [
+        Statement(
+            sid="ReadOwnFiles",
+            actions=["s3:GetObject", "s3:GetObjectVersion"],
+            resources=[account.s3(bundle.bucket, bundle.object_key)],
+        ),
+        Statement(
+            sid="FindOlderFiles",
+            actions=["s3:ListBucketVersions"],
+            resources=[account.s3(bundle.bucket)],
+            where={"s3:prefix": bundle.object_key},
+        ),
+        _use_key("DecryptFiles", ["kms:Decrypt"], bundle.encryption_key, account, service="s3"),
     ]
 
 
@@ -132,10 +151,16 @@ def _group(account: Account, name: str) -> str:
     return account.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{name}")
 
 
-def _use_key(sid: str, actions: Sequence[str], key: str, account: Account) -> Statement:
+def _use_key(
+    sid: str,
+    actions: Sequence[str],
+    key: str,
+    account: Account,
+    service: str = "secretsmanager",
+) -> Statement:
     return Statement(
         sid=sid,
         actions=actions,
         resources=[key],
-        where={"kms:ViaService": f"secretsmanager.{account.region}.amazonaws.com"},
+        where={"kms:ViaService": f"{service}.{account.region}.amazonaws.com"},
     )

@@ -1,4 +1,4 @@
-"""The bucket for the payload of the image."""
+"""A bucket for what the deployment itself needs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
 )
 from constructs import Construct
 
-PAYLOAD = "payload.tar.gz"  # key of what `c4 image payload` writes
 KEEP_OLD_DAYS = 30
 
 
-class Assets(Construct):
-    """A private, versioned bucket, encrypted by the deployment's key."""
+class PrivateBucket(Construct):
+    """A private, versioned bucket, encrypted by the deployment's key.
 
-    def __init__(self, scope: Construct, id_: str, *, name: str, key: str) -> None:
+    With `expire_old` a version is deleted a month after a newer one came.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, name: str, key: str, expire_old: bool
+    ) -> None:
         super().__init__(scope, id_)
         self._bucket = S3Bucket(self, "bucket", bucket=name)
         S3BucketPublicAccessBlock(
@@ -59,6 +63,10 @@ class Assets(Construct):
             bucket=self.name,
             versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
         )
+        if expire_old:
+            self._expire_old(versioning)
+
+    def _expire_old(self, versioning: S3BucketVersioningA) -> None:
         S3BucketLifecycleConfiguration(
             self,
             "expiry",
