@@ -19,7 +19,10 @@ from settings.sip import Capture, DispatchAlgorithm, Tls
 def test_every_file_of_every_role_is_as_recorded(
     role: str, rendered: UserData, matches_snapshot: Callable[[str, dict[str, str]], None]
 ) -> None:
-    matches_snapshot(role, {file.path: file.content for file in rendered.files})
+    # Of the other files together; in a snapshot it would only make every change conflict.
+    digest = rendered.bundle.sha256
+    files = {file.path: file.content.replace(digest, "DIGEST") for file in rendered.files}
+    matches_snapshot(role, files)
 
 
 @pytest.mark.parametrize("tier", [Tier.SBC, Tier.ROUTER], ids=str)
