@@ -57,7 +57,7 @@ def load(path: Path) -> Place:
 def install(root: Path = Path("/")) -> None:
     """Fetch the files, which is repeated until it succeeds, and write them below `root`."""
     place = load(paths.BUNDLE)
-    client: Any = clients.client("s3", place.region)
+    client = clients.client("s3", place.region)
     data = repeat_until_success("files of this instance", lambda: fetch(client, place))
     files = unpack(data)
     for file in files:

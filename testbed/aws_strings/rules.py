@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import botocore.session
 from botocore.model import ServiceModel, Shape
@@ -107,7 +108,7 @@ def _model(service: str) -> ServiceModel:
 
 @cache
 def _shape(service: str, operation: str, member: str) -> Shape:
-    shape = _model(service).operation_model(operation).input_shape
+    shape: Any = _model(service).operation_model(operation).input_shape
     for step in _STEP.findall(member):
         if step == "[]":
             shape = shape.member
@@ -119,7 +120,8 @@ def _shape(service: str, operation: str, member: str) -> Shape:
             shape = shape.members[step]
     if shape.type_name != "string":
         raise KeyError(f"{service} {operation} {member}: a {shape.type_name}, not a string")
-    return shape
+    found: Shape = shape
+    return found
 
 
 @cache

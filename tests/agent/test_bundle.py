@@ -23,7 +23,7 @@ ME = f"{getpass.getuser()}:{getpass.getuser()}"
 
 
 def made(text: str) -> Bundle:
-    return Bundle.of(KEY, [File("/etc/c4/new/file", text, "0640", ME)])
+    return Bundle.of(KEY, [File("/srv/new/file", text, "0640", ME)])
 
 
 def place_of(bucket: str, wanted: Bundle, region: str) -> Place:
@@ -54,7 +54,7 @@ def test_the_files_are_written_with_mode_and_owner(
     monkeypatch.setattr(paths, "BUNDLE", tmp_path / "bundle.json")
     paths.BUNDLE.write_text(place_of(bucket, wanted, aws).model_dump_json())
     bundle.install(tmp_path)
-    written = tmp_path / "etc/c4/new/file"
+    written = tmp_path / "srv/new/file"
     assert written.read_text() == "text\n"
     assert written.stat().st_mode & 0o777 == 0o640
 

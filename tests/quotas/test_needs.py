@@ -126,7 +126,7 @@ def test_a_new_account_is_short_of_addresses_and_vcpus(region: str) -> None:
 
 def test_what_others_use_counts_and_what_the_deployment_has_does_not(region: str) -> None:
     deployment = load("demo")
-    ec2 = boto3.client("ec2", region_name=region)
+    ec2: Any = boto3.client("ec2", region_name=region)
     before = rows(deployment, region)
     own = [{"Key": "c4:deployment", "Value": "demo"}]
     others = [{"Key": "c4:deployment", "Value": "demo2"}]
@@ -162,7 +162,7 @@ def test_roles_databases_groups_and_checks_of_others_are_counted(region: str) ->
     for number, owner in enumerate(["prod", "other"]):
         check = route53.create_health_check(
             CallerReference=str(number),
-            HealthCheckConfig={"Type": "TCP", "IPAddress": "203.0.113.1", "Port": 5060},
+            HealthCheckConfig={"Type": "TCP", "IPAddress": "203.0.113.1", "Port": 443},
         )
         route53.change_tags_for_resource(
             ResourceType="healthcheck",
@@ -175,7 +175,13 @@ def test_roles_databases_groups_and_checks_of_others_are_counted(region: str) ->
 
 
 def test_a_quota_is_short_when_others_leave_too_little() -> None:
-    quota = {"title": "x", "service": "ec2", "code": "L-1", "from_account": True, "why": ""}
+    quota: dict[str, Any] = {
+        "title": "x",
+        "service": "ec2",
+        "code": "L-1",
+        "from_account": True,
+        "why": "",
+    }
     row = report.Row(needed=3, used_by_others=3, allowed=5, **quota)
     assert row.short == 1
     assert report.Row(needed=2, used_by_others=3, allowed=5, **quota).short == 0
