@@ -6,12 +6,15 @@ by boto3, with the policies that Terraform would render.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.bundle import Place
+from common.names import bundle_key, files_bucket
 from common.topology import CONSUL_SERVER, Tier
 from lab.aws import views
 from lab.names import ACCOUNT
@@ -23,6 +26,8 @@ _TOKEN = re.compile(r"\$\{([^}]+)\}")
 POLICY = "instance"
 ROLES = (CONSUL_SERVER, *(tier.value for tier in Tier))
 TENANT = "acme"
+KEY = "data.terraform_remote_state.network_state.outputs.key_arn"
+FILES = b"an older version"
 
 
 def document(struct: Json, values: Mapping[str, str]) -> Json:
@@ -88,6 +93,13 @@ class Deployed:
         (tenant,) = (t for t in settings.tenants if t.name == TENANT)
         return agent_config(settings, tenant, Tier(role), ())
 
+    def place(self, role: str) -> Place:
+        """Where the files of the role are: in a version that is not the newest."""
+        owner = "consul" if role == CONSUL_SERVER else TENANT
+        bucket = files_bucket(self.synthesized.settings.deployment, ACCOUNT)
+        digest = hashlib.sha256(FILES).hexdigest()
+        return Place(region=REGION, bucket=bucket, key=bundle_key(owner, role), sha256=digest)
+
     def view(self, role: str) -> views.InstanceView:
         found = views.by_id(self.instances[role])
         assert found is not None
@@ -99,6 +111,7 @@ def deploy(api: LocalApi, synthesized: Synthesized) -> Deployed:
     made = Deployed(api, synthesized)
     _key(made)
     _secrets(made)
+    _files(made)
     subnet = _subnet(made)
     for role in ROLES:
         _role(made, role)
@@ -109,7 +122,8 @@ def deploy(api: LocalApi, synthesized: Synthesized) -> Deployed:
 
 
 def _documents(made: Deployed, stack: str) -> dict[str, Json]:
-    found: dict[str, Json] = made.synthesized.stack(stack)["data"]["aws_iam_policy_document"]
+    data: Json = made.synthesized.stack(stack)["data"]
+    found: dict[str, Json] = data["aws_iam_policy_document"]
     return found
 
 
@@ -118,7 +132,7 @@ def _key(made: Deployed) -> None:
     reference = re.findall(r"aws_iam_policy_document\.(\w+)\.json", body["policy"])[0]
     policy = document(_documents(made, "network")[reference], made.values)
     key = made.api.deployer("kms").create_key(Policy=json.dumps(policy))["KeyMetadata"]["Arn"]
-    made.values["data.terraform_remote_state.network_state.outputs.key_arn"] = key
+    made.values[KEY] = key
 
 
 def _secrets(made: Deployed) -> None:
@@ -133,6 +147,26 @@ def _secrets(made: Deployed) -> None:
             if stack == "consul" and id_.startswith("agent_"):
                 output = "data.terraform_remote_state.consul_state.outputs.agent_secret_arn"
                 made.values[output] = arn
+
+
+def _files(made: Deployed) -> None:
+    """The bucket with the files of each role: one version, and an empty newer one."""
+    s3 = made.api.deployer("s3")
+    name = files_bucket(made.synthesized.settings.deployment, ACCOUNT)
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    encryption = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": made.values[KEY]}
+    s3.put_bucket_encryption(
+        Bucket=name,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": encryption}]
+        },
+    )
+    made.values["data.terraform_remote_state.network_state.outputs.files_bucket"] = name
+    for role in ROLES:
+        place = made.place(role)
+        for body in (FILES, b""):
+            s3.put_object(Bucket=name, Key=place.key, Body=body)
 
 
 def _subnet(made: Deployed) -> str:

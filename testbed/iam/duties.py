@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from agent import bundle
 from agent.aws import clients, eip, metrics, router_confd
 from agent.aws.lifecycle_hooks import Hooks
 from agent.config import Config
@@ -59,7 +60,7 @@ def consul(acl: Acl) -> Any:
     return SimpleNamespace(acl=acl, agent=agent)
 
 
-def duties(config: Config, facts: InstanceFacts) -> dict[str, Duty]:
+def duties(config: Config, facts: InstanceFacts, place: bundle.Place) -> dict[str, Duty]:
     """By name: everything that asks AWS, from the boot to the end of the drain."""
     region, tags = config.region, config.tags
 
@@ -72,6 +73,7 @@ def duties(config: Config, facts: InstanceFacts) -> dict[str, Duty]:
             Filters=[{"Name": f"tag:{TAG_DEPLOYMENT}", "Values": [config.deployment]}]
         ),
     }
+    found["files"] = lambda: bundle.fetch(clients.client("s3", region), place)
     if config.public_address:
         found["address"] = lambda: eip.claim(ec2(), tags, facts.instance_id)
     if config.role is Role.SBC:

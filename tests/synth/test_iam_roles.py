@@ -85,7 +85,9 @@ def lives(
     found: dict[str, list[Judgement]] = {}
     for role in ORDER:
         as_instance(deployed, role, patch)
-        for name, duty in duties(deployed.config(role), facts(deployed, role)).items():
+        for name, duty in duties(
+            deployed.config(role), facts(deployed, role), deployed.place(role)
+        ).items():
             try:
                 duty()
             except AgentError as error:

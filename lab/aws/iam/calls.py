@@ -114,6 +114,8 @@ def _s3(environ: WSGIEnvironment, path: str, region: str) -> Call:
         operation = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}.get(method)
     elif not key and method == "GET" and "list-type" in query:
         operation = "ListObjectsV2"
+    elif not key and method == "GET" and "versions" in query:
+        operation = "ListObjectVersions"
     else:
         operation = None
     name = operation or f"{method} {path}?{environ.get('QUERY_STRING', '')}"

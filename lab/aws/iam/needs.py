@@ -149,7 +149,9 @@ def _object(action: str, of_key: str) -> Callable[[Call], Iterator[Need]]:
         bucket, name = call.text("Bucket"), call.text("Key")
         found = resources.bucket(call.region, bucket)
         resource = f"arn:aws:s3:::{bucket}/{name}"
-        yield Need(action, resource, policy=found.policy)
+        version = call.text("VersionId")
+        keys = {"s3:VersionId": version} if version else {}
+        yield Need(f"{action}{'Version' if version else ''}", resource, keys, found.policy)
         key = found.key
         if of_key == "kms:Decrypt":
             key = resources.object_key(call.region, bucket, name)
@@ -161,11 +163,14 @@ def _object(action: str, of_key: str) -> Callable[[Call], Iterator[Need]]:
     return needs
 
 
-def _bucket(call: Call) -> Iterator[Need]:
-    bucket = call.text("Bucket")
-    policy = resources.bucket(call.region, bucket).policy
-    keys = {"s3:prefix": call.text("Prefix")} if "Prefix" in call.parameters else {}
-    yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", keys, policy)
+def _bucket(action: str) -> Callable[[Call], Iterator[Need]]:
+    def needs(call: Call) -> Iterator[Need]:
+        bucket = call.text("Bucket")
+        policy = resources.bucket(call.region, bucket).policy
+        keys = {"s3:prefix": call.text("Prefix")} if "Prefix" in call.parameters else {}
+        yield Need(action, f"arn:aws:s3:::{bucket}", keys, policy)
+
+    return needs
 
 
 NEEDS: Final[Mapping[str, Callable[[Call], Iterator[Need]]]] = {
@@ -181,7 +186,8 @@ NEEDS: Final[Mapping[str, Callable[[Call], Iterator[Need]]]] = {
     "rds:DescribeDBInstances": _database,
     "s3:GetObject": _object("s3:GetObject", "kms:Decrypt"),
     "s3:HeadObject": _object("s3:GetObject", "kms:Decrypt"),
-    "s3:ListObjectsV2": _bucket,
+    "s3:ListObjectVersions": _bucket("s3:ListBucketVersions"),
+    "s3:ListObjectsV2": _bucket("s3:ListBucket"),
     "s3:PutObject": _object("s3:PutObject", "kms:GenerateDataKey"),
     "secretsmanager:DescribeSecret": _secret,
     "secretsmanager:GetSecretValue": _read_secret,
