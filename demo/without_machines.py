@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from agent.errors import AgentError
 from common.names import TAG_ROLE
 from common.topology import Tier
 from demo import boot_files, kamailio_check
@@ -51,7 +52,7 @@ def up(console: Console, names: Names, deployment: Deployment, deployment_file: 
                     _plan(lab, stack, outdir, step)
             instances = lab.instances()
             with board.step("what each instance would boot with") as step:
-                files = _write(instances, state / "instances")
+                files = _write(instances, state / "instances", lab.stored)
                 step.say(f"{files} files of {len(instances)} instances in {state / 'instances'}")
             with board.step("Kamailio's check of its configurations") as step:
                 checked = _check(instances, state, step)
@@ -71,8 +72,13 @@ def _plan(lab: LoopbackLab, stack: str, outdir: Path, step: Step) -> None:
     step.say("no changes")
 
 
-def _write(instances: list[InstanceView], folder: Path) -> int:
-    return sum(boot_files.write(one, folder / boot_files.title(one)) for one in instances)
+def _write(instances: list[InstanceView], folder: Path, fetch: boot_files.Fetch) -> int:
+    try:
+        return sum(
+            boot_files.write(one, folder / boot_files.title(one), fetch) for one in instances
+        )
+    except AgentError as error:
+        raise CommandError(str(error)) from None
 
 
 def _check(instances: list[InstanceView], state: Path, step: Step) -> str:

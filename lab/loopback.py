@@ -21,6 +21,7 @@ class LoopbackLab:
     """Terraform and the AWS API, which believes that every instance runs."""
 
     def __init__(self, state: Path, port: int) -> None:
+        self._port = port
         self._runner = runner.Runner(state / "terraform", runner.on_loopback(port))
 
     def apply(self, stack: str, synth_dir: Path, progress: Progress) -> None:
@@ -34,6 +35,12 @@ class LoopbackLab:
     def destroy(self, stack: str, synth_dir: Path, progress: Progress) -> None:
         """`terraform destroy` of a synthesized stack. Raises `HostError`."""
         self._runner.destroy(stack, synth_dir, progress)
+
+    def stored(self, region: str, bucket: str, key: str) -> bytes:
+        """The newest version of an object in S3."""
+        answer = cloud.client("s3", region, self._port).get_object(Bucket=bucket, Key=key)
+        body: bytes = answer["Body"].read()
+        return body
 
     def instances(self) -> list[InstanceView]:
         """The instances that the API has launched."""

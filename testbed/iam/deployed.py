@@ -83,7 +83,8 @@ class Deployed:
 
     def name(self, role: str) -> str:
         """Name of the role in IAM, which is that of its group."""
-        return self.config(role).group
+        group: str = self.config(role).group
+        return group
 
     def config(self, role: str) -> Any:
         """What the agent is told on an instance of the role."""

@@ -12,14 +12,15 @@ import pytest
 import yaml
 from rich.console import Console
 
+from agent.errors import AgentError
 from common import paths
-from common.names import TAG_ROLE, TAG_TENANT
+from common.names import TAG_ROLE, TAG_TENANT, files_bucket
 from common.topology import Tier
 from demo import boot_files, kamailio_check, without_machines
 from host import abilities
 from host.command_error import CommandError
 from lab.aws.views import InstanceView
-from lab.names import Names
+from lab.names import ACCOUNT, Names
 from rendering import user_data
 from settings import load
 
@@ -28,7 +29,17 @@ FACTS = {
     "{{ v1.region }}": "eu-central-1",
     "{{ v1.availability_zone }}": "eu-central-1a",
     "{{ ds.meta_data.local_ipv4 }}": "10.40.4.5",
+    "{{ ds.dynamic.instance_identity.document.accountId }}": ACCOUNT,
 }
+
+
+def stored(region: str, bucket: str, key: str) -> bytes:
+    """The SBC's files, from where Terraform has put them."""
+    assert (region, bucket) == ("eu-central-1", files_bucket("demo", ACCOUNT))
+    deployment = load("demo")
+    made = user_data.for_tier(deployment, deployment.tenants[0], Tier.SBC).bundle
+    assert key == made.key
+    return made.data
 
 
 @pytest.fixture
@@ -53,7 +64,7 @@ def test_files_are_those_of_the_user_data_with_the_facts_filled_in(
     expected = user_data.for_tier(deployment, deployment.tenants[0], Tier.SBC).files
 
     assert boot_files.title(sbc) == "acme-sbc-i-0123456789abcdef0"
-    assert boot_files.write(sbc, tmp_path) == len(expected)
+    assert boot_files.write(sbc, tmp_path, stored) == len(expected)
 
     for file in expected:
         text = file.content
@@ -62,13 +73,20 @@ def test_files_are_those_of_the_user_data_with_the_facts_filled_in(
                 text = text.replace(name, value)
         assert (tmp_path / file.path.lstrip("/")).read_text() == text, file.path
     other = list(yaml.safe_load_all((tmp_path / boot_files.OTHER).read_text()))
-    assert ["systemctl", "enable", "c4.target"] in other[0]["runcmd"]
+    assert ["systemctl", "start", "--no-block", "c4-bundle.service"] in other[0]["runcmd"]
+
+
+def test_other_files_than_those_that_user_data_names_are_refused(
+    sbc: InstanceView, tmp_path: Path
+) -> None:
+    with pytest.raises(AgentError, match="is not what user data names"):
+        boot_files.write(sbc, tmp_path, lambda *_: b"other")
 
 
 def test_kamailio_checks_files_that_name_each_other(
     sbc: InstanceView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    boot_files.write(sbc, tmp_path / "sbc")
+    boot_files.write(sbc, tmp_path / "sbc", stored)
     program = tmp_path / "kamailio"
     program.write_text('#!/bin/sh\n[ -f "$3" ] && echo "ERROR: looked at $3" && exit 255\n')
     program.chmod(0o755)
@@ -128,6 +146,9 @@ class FakeLab:
 
     def destroy(self, stack: str, synth_dir: Path, progress: object) -> None:
         self.calls.append(f"destroy {stack}")
+
+    def stored(self, region: str, bucket: str, key: str) -> bytes:
+        return stored(region, bucket, key)
 
     def instances(self) -> list[InstanceView]:
         return [] if "destroy network" in self.calls else [self._sbc]

@@ -95,6 +95,7 @@ def test_stage_sees_its_own_files_only(tmp_path: Path) -> None:
         "stages/common.sh",
         "stages/app.sh",
         "files/app/c4-agent",
+        "files/app/c4-bundle.service",
         "files/app/hugepages.conf",
     }
     assert os.access(tmp_path / "provision.sh", os.X_OK)

@@ -76,9 +76,11 @@ def lives(
     patch.setattr("shutil.chown", lambda *_, **__: None)
     made: list[Judgement] = []
 
-    def recorded(*arguments: Any) -> Decision:
-        decision = decide(*arguments)
-        made.append(Judgement(*arguments, decision))
+    def recorded(
+        principal: Principal, action: str, resource: str, context: Any, policies: Policies
+    ) -> Decision:
+        decision = decide(principal, action, resource, context, policies)
+        made.append(Judgement(principal, action, resource, context, policies, decision))
         return decision
 
     patch.setattr(enforcement, "decide", recorded)

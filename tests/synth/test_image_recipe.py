@@ -14,6 +14,7 @@ from cdktf_cdktf_provider_aws.provider import AwsProvider
 from c4.image import component, pipeline
 from c4.image.component import ProvisioningComponent
 from c4.image.pipeline import Pipeline
+from common.sip_packages import SipPackages
 
 ARGUMENTS: dict[str, Any] = {
     "name": "c4-demo-image",
@@ -43,7 +44,9 @@ Recipes = dict[str, dict[str, Any]]
 def _stack(app: App, id_: str, /, **changed: Any) -> None:
     stack = TerraformStack(app, id_)
     AwsProvider(stack, "aws", region="eu-central-1")
-    provisioning = ProvisioningComponent(stack, "provisioning", name="c4-demo-image")
+    provisioning = ProvisioningComponent(
+        stack, "provisioning", name="c4-demo-image", sip_packages=SipPackages.DEBIAN13
+    )
     Pipeline(stack, "pipeline", component_arn=provisioning.arn, **{**ARGUMENTS, **changed})
 
 
