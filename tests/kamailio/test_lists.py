@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agent.kamailio.lists import LISTS
+from agent.kamailio.lists import LISTS, whole
 from common import paths, ports
 from common.kamailio import RTPENGINE_SET_MOVED, node_id
 from common.topology import Tier
@@ -100,8 +100,9 @@ class Catalogue:
              f"-consul-addr=127.0.0.1:{ports.CONSUL_HTTP}", f"-template={source}:{target}"],
             check=True, timeout=100,
         )  # fmt: skip
-        LISTS[name].check(target.read_text())
-        return [line for line in target.read_text().splitlines() if line]
+        text = whole(target.read_bytes())
+        LISTS[name].check(text)
+        return [line for line in text.splitlines() if line]
 
 
 _PUT = f"""

@@ -20,7 +20,7 @@ NULL: Final = "Null"
 _IF_EXISTS: Final = "IfExists"
 
 # (value in the policy, value in the request, context, variables are allowed) -> it matches
-Test = Callable[[str, str, Context, bool], bool]
+Test = Callable[[str, str, Context, bool], bool | None]  # None: a variable has no value
 
 
 class UnknownOperator(ValueError):
@@ -57,8 +57,9 @@ class Condition:
         test, negated = OPERATORS[self.operator]
 
         def accepts(one: str) -> bool:
-            found = any(test(text, one, context, self.variables) for text in self.values)
-            return found is not negated
+            found = [test(text, one, context, self.variables) for text in self.values]
+            # A variable without a value matches nothing, and differs from nothing.
+            return all(result is False for result in found) if negated else any(found)
 
         if self.quantifier == ALL:  # true of no value at all
             return all(accepts(one) for one in _several(value))
@@ -79,7 +80,7 @@ def _several(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def _text(wildcards: bool, ignore_case: bool = False) -> Test:
-    def test(wanted: str, value: str, context: Context, variables: bool) -> bool:
+    def test(wanted: str, value: str, context: Context, variables: bool) -> bool | None:
         return matches(
             wanted,
             value,

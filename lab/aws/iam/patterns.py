@@ -52,12 +52,12 @@ def matches(
     variables: bool,
     wildcards: bool = True,
     ignore_case: bool = False,
-) -> bool:
-    """Whether the whole of `value` is what `text` describes."""
+) -> bool | None:
+    """Whether the whole of `value` is what `text` describes; None if a variable has no value."""
     found = pattern(
         text, context, variables=variables, wildcards=wildcards, ignore_case=ignore_case
     )
-    return found is not None and found.fullmatch(value) is not None
+    return found if found is None else found.fullmatch(value) is not None
 
 
 def arn_matches(text: str, arn: str, context: Context, *, variables: bool) -> bool | None:
