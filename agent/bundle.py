@@ -34,6 +34,10 @@ class Place(BaseModel):
     key: str
     sha256: str  # of the object, hexadecimal
 
+    def names(self, data: bytes) -> bool:
+        """Whether `data` is the object with that digest."""
+        return hashlib.sha256(data).hexdigest() == self.sha256
+
 
 class BundledFile(BaseModel):
     """One file: absolute path, whole content, octal mode, owner and group."""
@@ -72,7 +76,7 @@ def fetch(client: Any, place: Place) -> bytes:
     """The object with the digest: the newest version, else an older one. Raises `AgentError`."""
     with clients.as_agent_error(f"s3://{place.bucket}/{place.key}"):
         newest = _get(client, place)
-        if _is_right(newest, place):
+        if place.names(newest):
             return newest
         pages = client.get_paginator("list_object_versions")
         for page in pages.paginate(Bucket=place.bucket, Prefix=place.key):
@@ -80,7 +84,7 @@ def fetch(client: Any, place: Place) -> bytes:
                 if version["Key"] != place.key or version["IsLatest"]:
                     continue
                 older = _get(client, place, VersionId=version["VersionId"])
-                if _is_right(older, place):
+                if place.names(older):
                     return older
     raise AgentError(
         f"s3://{place.bucket}/{place.key}: no version has the digest {place.sha256}, which this "
@@ -100,7 +104,3 @@ def _get(client: Any, place: Place, **version: str) -> bytes:
     answer = client.get_object(Bucket=place.bucket, Key=place.key, **version)
     body: bytes = answer["Body"].read()
     return body
-
-
-def _is_right(data: bytes, place: Place) -> bool:
-    return hashlib.sha256(data).hexdigest() == place.sha256

@@ -73,11 +73,15 @@ class Lists:
         self._render_again = render_again
         self._rendered_at = -RENDERING_INTERVAL_S
         self._refused: dict[str, str] = {}  # list -> digest
+        self._damaged: set[str] = set()  # of these, those whose file is damaged
         self._not_yet: dict[str, str] = {}
 
     def run(self) -> None:
-        damaged = False
+        ask = False
         for name, digest in self._lists.pending(self._names).items():
+            if self._refused.get(name) == digest:
+                ask = ask or name in self._damaged
+                continue
             try:
                 self._lists.apply(name)
             except NotYet as error:
@@ -87,14 +91,15 @@ class Lists:
             except RpcFailed as error:
                 log.warning("list not applied", list=name, error=error)
             except (ListRefused, AgentError) as error:
-                first = self._refused.get(name) != digest
-                self._refused[name] = digest
-                if first:
-                    log.warning("list refused", list=name, error=error)
-                damaged = damaged or first or isinstance(error, ListDamaged)
+                self._refused[name] = digest  # logged once; another rendering is tried again
+                log.warning("list refused", list=name, error=error)
+                self._damaged.discard(name)
+                if isinstance(error, ListDamaged):
+                    self._damaged.add(name)
+                ask = True
             else:
                 self._refused.pop(name, None)
-        if damaged and time.monotonic() - self._rendered_at >= RENDERING_INTERVAL_S:
+        if ask and time.monotonic() - self._rendered_at >= RENDERING_INTERVAL_S:
             self._rendered_at = time.monotonic()
             self._render_again()
 
