@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
 
-from agent.consul import catalogue_age, members
+from agent.consul import catalogue_age
 from common import ports
 from testbed.consul.cluster import LoopbackCluster, Node, wait
 
@@ -23,16 +22,6 @@ SERVICE = "acme-router"
 LIMIT_S = 2.0  # without a leader, instead of a minute
 START_S = 90.0
 SYNC_S = 60.0  # an agent that has met a dead server waits for up to 30 s
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCluster]:
-    monkeypatch.setattr(members, "TIME_TO_JOIN", datetime.timedelta(0))
-    cluster = LoopbackCluster(tmp_path, monkeypatch, aws)
-    try:
-        yield cluster
-    finally:
-        cluster.stop()
 
 
 def _servers(cluster: LoopbackCluster, count: int) -> list[Node]:

@@ -6,16 +6,13 @@ The other tests run the version of the image. A person can have them, and these,
 
 from __future__ import annotations
 
-import datetime
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import settings
-from agent.consul import members
 from common import paths
 from common.topology import CONSUL_SERVER, Tier
 from host import golang
@@ -73,16 +70,6 @@ def test_version_accepts_the_configuration_of_each_role(
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "deprecated" not in done.stdout + done.stderr
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCluster]:
-    monkeypatch.setattr(members, "TIME_TO_JOIN", datetime.timedelta(0))
-    made = LoopbackCluster(tmp_path, monkeypatch, aws)
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 @pytest.mark.timeout(3600)  # a build
